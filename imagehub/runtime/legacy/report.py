@@ -11,6 +11,9 @@ import click
 # Without a terminal, a line of progress is printed this often.
 _LINE_SECONDS = 30.0
 _DRAW_SECONDS = 0.2
+# Reasons may name numbers, and all of them are in memory.
+MAX_REASONS = 1000
+OTHER_REASONS = "Other reasons; see the lines above."
 
 
 @dataclass
@@ -30,6 +33,11 @@ class Report:
     reasons: Counter[str] = field(default_factory=Counter)
     is_stopped: bool = False
     is_interrupted: bool = False
+
+    def note_failure(self, reason: str) -> None:
+        """Count a failure; many different reasons are counted as one."""
+        is_known = reason in self.reasons or len(self.reasons) < MAX_REASONS
+        self.reasons[reason if is_known else OTHER_REASONS] += 1
 
     @property
     def has_failed(self) -> bool:

@@ -1,8 +1,8 @@
 """Bring everything over from the first version: accounts, the sign-in at Microsoft, pictures.
 
-Each picture is a step of its own: its renditions are stored first, its rows second, together with a
-note that it was brought over. A run may be stopped at any moment, also by SIGKILL; the next run
-skips what is noted.
+Pictures are decoded and rendered a few rows ahead. Storing each is a step of its own: its
+renditions first, its rows second, together with a note that it was brought over. A run may be
+stopped at any moment, also by SIGKILL; the next run skips what is noted.
 """
 
 import fcntl
@@ -22,9 +22,11 @@ from imagehub.config import Settings
 from imagehub.domain.imports.scratch import Scratch
 from imagehub.errors import ImageHubError, ServiceError
 from imagehub.runtime.legacy import accounts, saving
+from imagehub.runtime.legacy.ahead import Ahead
 from imagehub.runtime.legacy.pictures import PictureMover
 from imagehub.runtime.legacy.report import Progress, Report, count_pictures
 from imagehub.runtime.legacy.source import PEOPLE, TOKENS, OldDatabase, SourceError
+from imagehub.runtime.legacy.taken import Taken
 from imagehub.runtime.legacy.work import MigrationError, Options, Work
 
 
@@ -73,12 +75,16 @@ def _bring_all(work: Work, held: ExitStack) -> None:
     drive = accounts.open_drive(work)
     if drive is not None:
         held.callback(drive.listing.close)
-    mover = PictureMover(work, drive)
+    taken = Taken(Path(work.scratch.folder) / "taken.db") if work.options.dry_run else None
+    if taken is not None:
+        held.callback(taken.close)
+    ahead = held.enter_context(Ahead(work))
+    mover = PictureMover(work, ahead, drive, taken)
     keys, counts = work.old.list_keys(), work.report.pictures
     try:
-        for key in keys:
+        for row in ahead.iter_rows(keys):
             counts["read"] += 1
-            mover.bring(key)
+            mover.bring(row)
             if work.stopping.is_set():
                 # A library has taken the exception for a failure of its own.
                 raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """Write pictures and accounts of the first version to the hub; the caller commits."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,6 +93,23 @@ def find_mark(session: Session, kind: str, key: str) -> LegacyRow | None:
     return session.get(LegacyRow, (kind, key), populate_existing=True)
 
 
+def find_marks(
+    session: Session, kind: str, keys: Sequence[str]
+) -> dict[str, tuple[LegacyRow, bool]]:
+    """Find the notes of many rows, and whether nothing is left to do: key → note, answer.
+
+    There is if the image has no file in OneDrive yet.
+    """
+    is_absent = exists().where(Image.id == LegacyRow.target_id, Image.drive_state == ABSENT)
+    query = select(LegacyRow, is_absent).where(LegacyRow.kind == kind, LegacyRow.row_key.in_(keys))
+    return {mark.row_key: (mark, not absent) for mark, absent in session.execute(query)}
+
+
+def is_same_row(mark: LegacyRow, old: OldPicture) -> bool:
+    """Tell whether a row still is the picture that was brought over."""
+    return mark.name == old.name[:400]
+
+
 def find_image(session: Session, image_id: int | None) -> Image | None:
     return session.get(Image, image_id) if image_id is not None else None
 
@@ -101,18 +119,18 @@ def check_place(session: Session, place: Place) -> None:
 
     :raise RowError: something has.
     """
-    is_ours = session.scalar(select(exists().where(LegacyRow.group_number == place.group)))
-    group = session.get(Group, place.group, populate_existing=True)
-    if group is None and is_ours:
+    same = exists().where(Image.group_id == place.group, Image.number == place.number)
+    ours = exists().where(LegacyRow.group_number == place.group)
+    state = select(Group.state).where(Group.id == place.group).scalar_subquery()
+    is_ours, group_state, is_taken = session.execute(select(ours, state, same)).one()
+    if group_state is None and is_ours:
         raise RowError(f"Group {place.group} was deleted in the hub.")
-    if group is not None and group.state == "trash":
+    if group_state == "trash":
         raise RowError(f"Group {place.group} is in the trash of the hub.")
-    if group is not None and not is_ours:
+    if group_state is not None and not is_ours:
         raise RowError(f"The hub has another work with the number {place.group}.")
-    if place.number is not None:
-        same = exists().where(Image.group_id == place.group, Image.number == place.number)
-        if session.scalar(select(same)):
-            raise RowError(f"Group {place.group} has another image {place.number} in the hub.")
+    if place.number is not None and is_taken:
+        raise RowError(f"Group {place.group} has another image {place.number} in the hub.")
 
 
 def is_in_trash(session: Session, group: int) -> bool:

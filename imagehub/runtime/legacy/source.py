@@ -1,8 +1,9 @@
 """Read the tables of the first version, without ever changing or locking them.
 
 ``imagedb`` has a row for each picture, whose bytes are a ``data:`` text of megabytes. The keys of
-all rows are read first; then each row is read alone, its text in pieces. Each read is a short
-transaction of its own, so the first version can go on working.
+all rows are read first; then the rows without their pictures, a hundred at once; then each text
+alone and in pieces. Each read is a short transaction of its own, so the first version can go on
+working.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -10,11 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, bindparam, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from imagehub.errors import ImageHubError
-from imagehub.runtime.legacy.content import RowError
 
 Result = TypeVar("Result")
 
@@ -91,7 +91,8 @@ class OldDatabase:
         self._engine = create_engine(
             url,
             hide_parameters=True,
-            pool_size=1,
+            # One reads a picture, while the main thread reads the next rows.
+            pool_size=2,
             max_overflow=0,
             pool_pre_ping=True,
             isolation_level="REPEATABLE READ",
@@ -143,28 +144,27 @@ class OldDatabase:
             rows = streaming.execute(text(f"SELECT `index` FROM {PICTURES} ORDER BY `index`"))  # noqa: S608
             return [row[0] for row in rows]
 
-    def find_picture(self, key: Any) -> OldPicture | None:
-        """Read a row without its pictures; None if it was deleted since.
+    def find_pictures(self, keys: Sequence[Any]) -> dict[Any, list[OldPicture]]:
+        """Read rows without their pictures: key → rows. A key whose row was deleted is left out.
 
-        :raise RowError: several rows have this key.
+        :param keys: at most some hundred.
         """
         title = "title" if "title" in self._columns[PICTURES] else "''"
         query = text(
-            f"SELECT image_group, image_id, image_folder, image_name, {title} FROM {PICTURES}"  # noqa: S608
-            " WHERE `index` = :key LIMIT 2"
-        )
+            f"SELECT `index`, image_group, image_id, image_folder, image_name, {title}"  # noqa: S608
+            f" FROM {PICTURES} WHERE `index` IN :keys"
+        ).bindparams(bindparam("keys", expanding=True))
 
         def read() -> Sequence[Any]:
-            with self._open("read an old picture") as connection:
-                return connection.execute(query, {"key": key}).all()
+            with self._open("read the old pictures") as connection:
+                return connection.execute(query, {"keys": list(keys)}).all()
 
-        rows = _again(read)
-        if len(rows) > 1:
-            raise RowError(f"Several rows of {PICTURES} have the index {key}.")
-        if not rows:
-            return None
-        group, number, folder, name, words = (_read_text(value) for value in rows[0])
-        return OldPicture(str(key), group, number, folder, name, words)
+        found: dict[Any, list[OldPicture]] = {}
+        for key, *values in _again(read):
+            group, number, folder, name, words = map(_read_text, values)
+            picture = OldPicture(str(key), group, number, folder, name, words)
+            found.setdefault(key, []).append(picture)
+        return found
 
     def iter_pieces(self, key: Any) -> Generator[bytes, None, None]:
         """Iterate over the text of a full picture; nothing for NULL and for a deleted row.

@@ -53,7 +53,7 @@ class Work:
     stopping: threading.Event
 
     def fail(self, what: str, reason: str) -> None:
-        self.report.reasons[reason] += 1
+        self.report.note_failure(reason)
         self.progress.tell(f"FAILED {what}: {reason}" if what else f"FAILED: {reason}")
 
     def save(
@@ -93,5 +93,6 @@ class Work:
                     raise
                 seconds = min(max(1.0, error.retry_after_seconds), _LONGEST_WAIT_SECONDS)
                 self.progress.show(f"Waiting for {error.service} …")
-                time.sleep(seconds)
+                if self.stopping.wait(seconds):
+                    raise
         raise AssertionError("unreachable")
