@@ -115,9 +115,10 @@ screenshots: $(VENV)/.test $(VENV)/.assets ## Take the screenshots of the docume
 lock: $(VENV)/.tools ## Write requirements/ from setup.cfg and constraints.txt
 	@$(PY) -m tools.lock
 
+# "tiles" and "traces" contain "run". Strict: a package that is not looked up is no success.
 audit: $(VENV)/.tools node_modules/.stamp ## Look for known vulnerabilities of the dependencies
-	@for file in run test build assets; do \
-		$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/$$file.txt || exit 1; done
+	@for file in tiles traces test build assets; do \
+		$(PY) -m pip_audit --strict --require-hashes --disable-pip -r requirements/$$file.txt || exit 1; done
 	@$(NPM) audit --audit-level=moderate
 
 pin-images: $(VENV)/bin/python ## Name the container images by their newest digests (needs Docker)
