@@ -8,8 +8,14 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, make_batches
 from imagehub.domain.library import credits, listing, prices
-from imagehub.domain.library.edit import Edit, read_fields, save_group, split_tags, tidy_field
-from imagehub.domain.library.groups import get_group, get_locked_group, refresh_group
+from imagehub.domain.library.edit import (
+    Edit,
+    read_many_fields,
+    save_groups,
+    split_tags,
+    tidy_field,
+)
+from imagehub.domain.library.groups import get_group, get_locked_groups, refresh_group
 from imagehub.domain.library.images import list_images
 from imagehub.domain.library.shots import find_twins, put_into
 from imagehub.domain.library.tags import MAX_TAGS_PER_GROUP, list_group_tags, set_tags
@@ -91,20 +97,20 @@ def edit_groups(session: Session, numbers: Sequence[int], edit: BulkEdit) -> int
     _check_group_count(numbers)
     changes = {name: tidy_field(name, value) for name, value in edit.changes.items()}
     removed = {name.casefold() for name in edit.remove_tags}
-    count = 0
-    for number in sorted(set(numbers)):
-        group = get_locked_group(session, number)
-        current = read_fields(session, group)
-        wanted = dict(changes)
-        if edit.add_tags or removed:
-            tags = [*split_tags(current["tags"]), *edit.add_tags]
-            kept = {tag.casefold(): tag for tag in reversed(tags) if tag.casefold() not in removed}
-            wanted["tags"] = ", ".join(reversed(kept.values()))
-        wanted = {name: value for name, value in wanted.items() if current[name] != value}
-        if wanted:
-            save_group(session, number, Edit(group.version, wanted, {}))
-            count += 1
-    return count
+    edits = {}
+    for groups in make_batches(get_locked_groups(session, numbers)):
+        for group, current in read_many_fields(session, groups).items():
+            wanted = dict(changes)
+            if edit.add_tags or removed:
+                tags = [*split_tags(current["tags"]), *edit.add_tags]
+                left = [tag for tag in tags if tag.casefold() not in removed]
+                kept = {tag.casefold(): tag for tag in reversed(left)}
+                wanted["tags"] = ", ".join(reversed(kept.values()))
+            wanted = {name: value for name, value in wanted.items() if current[name] != value}
+            if wanted:
+                edits[group] = Edit(group.version, wanted, {})
+    save_groups(session, edits)
+    return len(edits)
 
 
 def edit_next(
@@ -186,8 +192,7 @@ def join_groups(
             .where(ImportItem.group_id.in_(batch))
             .values(group_id=ImportItem.group_id),
         )
-    for number in sorted(wanted):
-        get_locked_group(session, number)
+    get_locked_groups(session, wanted)
     target = get_group(session, wanted[0])
     tags = [tag.name for tag in list_group_tags(session, target.id)]
     for number in others:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows
+from imagehub.database import count_rows, make_batches, write_changes
 from imagehub.domain.library import credits, prices
 from imagehub.domain.library.facet_index import refresh_facets
-from imagehub.domain.library.groups import get_locked_group, refresh_group
+from imagehub.domain.library.groups import GROUPS_AT_ONCE, get_locked_group, refresh_groups
 from imagehub.domain.library.images import get_image
 from imagehub.domain.library.search_index import refresh_search
-from imagehub.domain.library.tags import list_group_tags, set_tags
+from imagehub.domain.library.tags import list_names_of_groups, write_tags
 from imagehub.domain.library.years import tidy_year
 from imagehub.errors import ConflictError, ImageHubError, InvalidInputError, NotFoundError
 from imagehub.messages import PluralMessage, mark
@@ -137,9 +137,19 @@ class ShotFieldsError(ConflictError):
 
 def read_fields(session: Session, group: Group) -> dict[str, str]:
     """Read the editable fields of a group as texts; tags are separated by commas."""
-    fields = {name: str(getattr(group, name)) for name in _TEXTS}
-    fields["tags"] = ", ".join(tag.name for tag in list_group_tags(session, group.id))
-    return fields
+    return read_many_fields(session, [group])[group]
+
+
+def read_many_fields(session: Session, groups: Sequence[Group]) -> dict[Group, dict[str, str]]:
+    """Read the editable fields of some hundred groups with one statement."""
+    tags = list_names_of_groups(session, [group.id for group in groups])
+    return {
+        group: {
+            **{name: str(getattr(group, name)) for name in _TEXTS},
+            "tags": ", ".join(tags[group.id]),
+        }
+        for group in groups
+    }
 
 
 def split_tags(text: str) -> list[str]:
@@ -157,26 +167,44 @@ def save_group(session: Session, number: int, edit: Edit) -> Group:
     :raise EditConflictError: someone else changed one of the fields.
     """
     group = get_locked_group(session, number)
-    fresh = _merge(edit, group.version, read_fields(session, group))
-    if not fresh:
-        return group
-    for name, value in fresh.items():
-        if name != "tags":
-            setattr(group, name, value)
-    group.version += 1
-    session.flush()
-    if fresh.keys() & set(credits.FIELDS):
-        # They may be written in its renditions.
-        these = update(Image).where(Image.group_id == group.id)
-        count_rows(session, these.values(is_unfinished=True))
-    if "tags" in fresh:
-        set_tags(session, group, split_tags(fresh["tags"]))
-    if "state" in fresh:
-        refresh_group(session, group.id)
-    else:
-        refresh_search(session, [group.id])
-        refresh_facets(session, [group.id])
+    save_groups(session, {group: edit})
     return group
+
+
+def save_groups(session: Session, edits: Mapping[Group, Edit]) -> None:
+    """Change fields of groups that are locked, as :func:`save_group`: few statements for many."""
+    for groups in make_batches(edits, GROUPS_AT_ONCE):
+        current = read_many_fields(session, groups)
+        merged = {group: _merge(edits[group], group.version, current[group]) for group in groups}
+        _write_fields(session, {group: fresh for group, fresh in merged.items() if fresh})
+
+
+def _write_fields(session: Session, changes: Mapping[Group, Mapping[str, str]]) -> None:
+    """Write fields of groups: group → field → value, as it is stored."""
+    for group, fresh in changes.items():
+        for name, value in fresh.items():
+            if name != "tags":
+                setattr(group, name, value)
+        group.version += 1
+    write_changes(session, changes, "version")
+    of_credits = set(credits.FIELDS)
+    credited = [group.id for group, fresh in changes.items() if fresh.keys() & of_credits]
+    if credited:
+        # They may be written in its renditions.
+        these = update(Image).where(Image.group_id.in_(credited))
+        count_rows(session, these.values(is_unfinished=True))
+    tags = {
+        group.id: split_tags(fresh["tags"]) for group, fresh in changes.items() if "tags" in fresh
+    }
+    if tags:
+        write_tags(session, tags)
+    moved = [group.id for group, fresh in changes.items() if "state" in fresh]
+    if moved:
+        refresh_groups(session, moved)
+    others = [group.id for group, fresh in changes.items() if "state" not in fresh]
+    if others:
+        refresh_search(session, others)
+        refresh_facets(session, others)
 
 
 def save_image(session: Session, group_number: int, number: int, edit: Edit) -> tuple[Group, Image]:

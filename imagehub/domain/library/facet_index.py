@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, delete, event, func, insert, select, true, update
+from sqlalchemy import and_, case, delete, event, func, insert, or_, select, true, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session, aliased
 
@@ -238,10 +238,16 @@ def _delete_entries(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
     by_group: dict[int, list[int]] = defaultdict(list)
     for value_id, group_id in pairs:
         by_group[group_id].append(value_id)
-    for group_id, value_ids in sorted(by_group.items()):
-        is_this = (FacetEntry.group_id == group_id) & FacetEntry.value_id.in_(value_ids)
-        count_rows(session, delete(FacetEntry).where(is_this))
-        _note(session, value_ids, -1)
+    for batch in make_batches(sorted(by_group.items()), _GROUPS_PER_READ):
+        is_one = or_(
+            *(
+                and_(FacetEntry.group_id == group_id, FacetEntry.value_id.in_(value_ids))
+                for group_id, value_ids in batch
+            )
+        )
+        count_rows(session, delete(FacetEntry).where(is_one))
+        for _, value_ids in batch:
+            _note(session, value_ids, -1)
 
 
 def _get_or_create_values(session: Session, labels: dict[Key, str]) -> dict[Key, int]:

@@ -5,13 +5,13 @@ million groups costs what the first page of a hundred does.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import ColumnElement, case, delete, func, select, true, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, count_rows, make_batches
+from imagehub.database import MAX_ID, count_rows, make_batches, write_changes
 from imagehub.domain.library.facet_index import forget_facets, refresh_facets
 from imagehub.domain.library.likeness_index import refresh_likeness
 from imagehub.domain.library.search_index import forget_group, refresh_search
@@ -24,7 +24,7 @@ from imagehub.models import GalleryBucket, Group, Image
 LIVING_STATES = ("published", "draft")
 BUCKET_SHIFT = 30
 # All texts of so many groups are in memory at once.
-_REFRESHED_AT_ONCE = 200
+GROUPS_AT_ONCE = 200
 
 
 def name_group(number: int, title: str) -> str:
@@ -82,6 +82,29 @@ def get_locked_group(session: Session, number: int) -> Group:
     return group
 
 
+def find_locked_groups(session: Session, numbers: Iterable[int]) -> list[Group]:
+    """Lock groups as :func:`find_locked_group`; return those that exist, in ascending order."""
+    found: list[Group] = []
+    for ids in make_batches(sorted({number for number in numbers if 0 < number <= MAX_ID})):
+        lock_groups(session, ids)
+        current = select(Group).where(Group.id.in_(ids)).order_by(Group.id)
+        found += session.scalars(current.execution_options(populate_existing=True))
+    return found
+
+
+def get_locked_groups(session: Session, numbers: Iterable[int]) -> list[Group]:
+    """Lock groups as :func:`get_locked_group`, in ascending order.
+
+    :raise NotFoundError: one of them does not exist, or is in the trash.
+    """
+    wanted = sorted(set(numbers))
+    living = {one.id: one for one in find_locked_groups(session, wanted) if one.state != "trash"}
+    for number in wanted:
+        if number not in living:
+            raise NotFoundError("group", number)
+    return list(living.values())
+
+
 def refresh_group(session: Session, group_id: int) -> None:
     """Update a group's derived columns: :func:`refresh_groups` for one group."""
     refresh_groups(session, [group_id])
@@ -94,7 +117,7 @@ def refresh_groups(session: Session, group_ids: Iterable[int]) -> None:
     and the index of filters. Locks the groups' rows first, so that concurrent changes are counted
     one after the other. Ids without a group are ignored. Safe to run twice.
     """
-    for ids in make_batches(sorted(set(group_ids)), _REFRESHED_AT_ONCE):
+    for ids in make_batches(sorted(set(group_ids)), GROUPS_AT_ONCE):
         session.flush()
         groups = session.scalars(
             select(Group)
@@ -113,10 +136,9 @@ def refresh_groups(session: Session, group_ids: Iterable[int]) -> None:
             if bool(group.is_shown) != is_shown:
                 group.is_shown = is_shown
                 changes[group.sort_key >> BUCKET_SHIFT] += 1 if is_shown else -1
-        for bucket, change in sorted(changes.items()):
-            _add_to_bucket(session, bucket, change)
+        write_changes(session, groups)
+        _add_to_buckets(session, changes)
         if changes:
-            session.flush()
             note_shown(session, [group.id for group in groups])
         refresh_search(session, [group.id for group in groups])
         refresh_likeness(session, [group.id for group in groups])
@@ -194,15 +216,27 @@ def set_shown(session: Session, group: Group, is_shown: bool) -> None:
     if bool(group.is_shown) == is_shown:
         return
     group.is_shown = is_shown
-    _add_to_bucket(session, group.sort_key >> BUCKET_SHIFT, 1 if is_shown else -1)
+    _add_to_buckets(session, {group.sort_key >> BUCKET_SHIFT: 1 if is_shown else -1})
 
 
-def _add_to_bucket(session: Session, bucket: int, change: int) -> None:
-    """Add to a bucket's count atomically, whether or not its row exists."""
+def _add_to_buckets(session: Session, changes: Mapping[int, int]) -> None:
+    """Add to the counts of buckets atomically, whether or not their rows exist."""
+    for buckets in make_batches(sorted(changes)):
+        is_one = GalleryBucket.bucket.in_(buckets)
+        # No bucket is ever deleted.
+        known = set(session.scalars(select(GalleryBucket.bucket).where(is_one)))
+        for bucket in buckets:
+            if bucket not in known:
+                _insert_bucket(session, bucket, changes[bucket])
+        if known:
+            change = case({one: changes[one] for one in known}, value=GalleryBucket.bucket)
+            totals = update(GalleryBucket).where(GalleryBucket.bucket.in_(sorted(known)))
+            count_rows(session, totals.values(shown_count=GalleryBucket.shown_count + change))
+
+
+def _insert_bucket(session: Session, bucket: int, change: int) -> None:
+    """Insert a bucket, or add to its count if another request inserts it at this moment."""
     total = {"shown_count": GalleryBucket.shown_count + change}
-    is_this = GalleryBucket.bucket == bucket
-    if count_rows(session, update(GalleryBucket).where(is_this).values(total)):
-        return
     values = {"bucket": bucket, "shown_count": change}
     if session.get_bind().dialect.name == "sqlite":
         upsert = sqlite.insert(GalleryBucket).values(values)

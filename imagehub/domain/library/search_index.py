@@ -29,6 +29,7 @@ from sqlalchemy import (
     Integer,
     TableClause,
     Text,
+    case,
     column,
     delete,
     func,
@@ -51,6 +52,8 @@ _MAX_WORD_CHARS = 80
 # The most words of one group; a group of thousands of shots has many file names.
 _MAX_WORDS = 20_000
 _GROUPS_PER_READ = 200
+# A server accepts statements of 16 MB (max_allowed_packet); the words of one group have 1.6 MB.
+_MAX_STATEMENT_CHARS = 1_000_000
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ASCII_RUN = re.compile("[a-z0-9]+")
@@ -224,9 +227,32 @@ def _write(session: Session, group_ids: Sequence[int], rows: dict[int, dict[str,
         session.execute(delete(index).where(number.in_(gone)))
     if new:
         session.execute(insert(index), new)
-    for key in changed:
-        session.execute(update(index).where(number == key).values(**rows[key]))
+    for keys in _make_small_batches(changed, rows):
+        # Only columns of which a row changes.
+        values = {
+            name: case({key: rows[key][name] for key in keys}, value=number)
+            for name in rows[keys[0]]
+            if any(rows[key][name] != stored[key][name] for key in keys)
+        }
+        session.execute(update(index).where(number.in_(keys)).values(values))
     return bool(gone or new or changed)
+
+
+def _make_small_batches(
+    keys: Iterable[int], rows: dict[int, dict[str, str]]
+) -> Iterator[list[int]]:
+    """Yield the keys of rows whose texts fit into one statement of the database."""
+    batch: list[int] = []
+    size = 0
+    for key in keys:
+        chars = sum(map(len, rows[key].values()))
+        if batch and size + chars > _MAX_STATEMENT_CHARS:
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += chars
+    if batch:
+        yield batch
 
 
 def _read_rows(session: Session, condition: ColumnElement[bool]) -> dict[int, dict[str, str]]:

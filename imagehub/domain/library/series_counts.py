@@ -6,10 +6,10 @@ Lock order everywhere: groups first, then series, so that no two requests deadlo
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import case, delete, func, select, true, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows
+from imagehub.database import count_rows, make_batches
 from imagehub.models import Group, Series, SeriesGroup
 
 
@@ -42,14 +42,14 @@ def forget_group_in_series(session: Session, group_id: int) -> None:
 
 def add_to_counts(session: Session, changes: Mapping[int, int]) -> None:
     """Add to the numbers of shown groups of series: number of the series → change."""
-    for series_id, change in sorted(changes.items()):
-        if change:
-            # An edit by a person sets ``updated_at``; this is none.
-            session.execute(
-                update(Series)
-                .where(Series.id == series_id)
-                .values(shown_count=Series.shown_count + change, updated_at=Series.updated_at)
-            )
+    for ids in make_batches(sorted(one for one, change in changes.items() if change)):
+        change = case({series_id: changes[series_id] for series_id in ids}, value=Series.id)
+        # An edit by a person sets ``updated_at``; this is none.
+        session.execute(
+            update(Series)
+            .where(Series.id.in_(ids))
+            .values(shown_count=Series.shown_count + change, updated_at=Series.updated_at)
+        )
 
 
 def recount_series(session: Session) -> int:

@@ -1,15 +1,15 @@
 """Tags: keywords of groups."""
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, delete, exists, func, insert, select, true
+from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imagehub.database import count_rows
+from imagehub.database import count_rows, make_batches
 from imagehub.domain.library import gallery
 from imagehub.domain.library.facet_index import TAG, refresh_facets
 from imagehub.domain.library.gallery import GROUPS_PER_PAGE
@@ -179,6 +179,62 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
     :return: the group's tags, in the order given.
     :raise InvalidInputError: a name is too long or has a control character, or there are too many.
     """
+    tags = write_tags(session, {group.id: names})[group.id]
+    refresh_search(session, [group.id])
+    refresh_facets(session, [group.id])
+    return tags
+
+
+def write_tags(session: Session, names: Mapping[int, Iterable[str]]) -> Mapping[int, Sequence[Tag]]:
+    """Set the tags of groups as :func:`set_tags`, without the indexes of search and filters.
+
+    :param names: number of a group → names. A few hundred groups at most.
+    :return: number of a group → tags.
+    """
+    wanted = {group_id: _tidy_names(some) for group_id, some in sorted(names.items())}
+    session.flush()
+    # Lock the groups' rows, so that concurrent changes of their tags run one after the other.
+    rows = select(Group.id).where(Group.id.in_(wanted)).order_by(Group.id)
+    session.execute(rows.with_for_update())
+    spellings: dict[str, str] = {}
+    for some in wanted.values():
+        for key, name in some.items():
+            spellings.setdefault(key, name)
+    known = _get_or_create_all(session, spellings)
+    tags = {group_id: [known[key] for key in some] for group_id, some in wanted.items()}
+    new = {
+        (group_id, tag.id): position
+        for group_id, some in tags.items()
+        for position, tag in enumerate(some, start=1)
+    }
+    of_groups = GroupTag.group_id.in_(wanted)
+    columns = (GroupTag.group_id, GroupTag.tag_id, GroupTag.position)
+    old = {(row[0], row[1]): row[2] for row in session.execute(select(*columns).where(of_groups))}
+    gone: dict[int, list[int]] = defaultdict(list)
+    for pair, position in old.items():
+        if new.get(pair) != position:
+            gone[pair[0]].append(pair[1])
+    if gone:
+        is_one = (
+            and_(GroupTag.group_id == group_id, GroupTag.tag_id.in_(ids))
+            for group_id, ids in sorted(gone.items())
+        )
+        count_rows(session, delete(GroupTag).where(or_(*is_one)))
+    added = [
+        {"group_id": pair[0], "tag_id": pair[1], "position": position}
+        for pair, position in new.items()
+        if old.get(pair) != position
+    ]
+    if added:
+        session.execute(insert(GroupTag), added)
+    for ids in make_batches(sorted({tag_id for _, tag_id in old.keys() - new.keys()})):
+        is_unused = ~exists().where(GroupTag.tag_id == Tag.id)
+        count_rows(session, delete(Tag).where(Tag.id.in_(ids), is_unused))
+    return tags
+
+
+def _tidy_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of a group's tags by what their spellings have in common."""
     wanted = dict[str, str]()
     for name in filter(None, map(tidy_name, names)):
         wanted.setdefault(make_name_key(name), name)
@@ -191,23 +247,7 @@ def set_tags(session: Session, group: Group, names: Iterable[str]) -> Sequence[T
             ),
             {"tags": "too many"},
         )
-    session.flush()
-    # Lock the group's row, so that concurrent changes of its tags run one after the other.
-    session.execute(select(Group.id).where(Group.id == group.id).with_for_update())
-    tags = [_get_or_create(session, name) for name in wanted.values()]
-    old_ids = set(session.scalars(select(GroupTag.tag_id).where(GroupTag.group_id == group.id)))
-    session.execute(delete(GroupTag).where(GroupTag.group_id == group.id))
-    if tags:
-        rows = [
-            {"group_id": group.id, "tag_id": tag.id, "position": position}
-            for position, tag in enumerate(tags, start=1)
-        ]
-        session.execute(insert(GroupTag), rows)
-    dropped = Tag.id.in_(old_ids - {tag.id for tag in tags})
-    count_rows(session, delete(Tag).where(dropped, ~exists().where(GroupTag.tag_id == Tag.id)))
-    refresh_search(session, [group.id])
-    refresh_facets(session, [group.id])
-    return tags
+    return wanted
 
 
 def tidy_name(name: str) -> str:
@@ -234,6 +274,15 @@ def make_name_key(name: str) -> str:
     """Return what all spellings of one tag have in common."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())[: 2 * MAX_NAME_CHARS]
+
+
+def _get_or_create_all(session: Session, names: Mapping[str, str]) -> dict[str, Tag]:
+    """Return the tags of these keys; the names are the spellings of new ones."""
+    found: dict[str, Tag] = {}
+    for keys in make_batches(names):
+        tags = session.scalars(select(Tag).where(Tag.name_key.in_(keys)))
+        found |= {tag.name_key: tag for tag in tags}
+    return {key: found.get(key) or _get_or_create(session, name) for key, name in names.items()}
 
 
 def _get_or_create(session: Session, name: str) -> Tag:

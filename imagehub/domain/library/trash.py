@@ -7,21 +7,32 @@ another one is in the trash with its fields, and its entry lists the shots that 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import delete, func, insert, select, true, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, get_database_time, make_batches, own_transaction
+from imagehub.database import (
+    MAX_ID,
+    get_database_time,
+    make_batches,
+    own_transaction,
+    write_changes,
+)
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.groups import (
+    GROUPS_AT_ONCE,
     delete_group,
     find_locked_group,
+    find_locked_groups,
     get_locked_group,
     refresh_group,
+    refresh_groups,
 )
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
@@ -82,18 +93,21 @@ def trash_groups(session: Session, numbers: Sequence[int], user_id: int | None) 
 
     :return: the numbers of the groups that were moved; others are in the trash or do not exist.
     """
-    done = []
-    for number in sorted(set(numbers)):
-        group = find_locked_group(session, number)
-        if group is None or group.state == "trash":
-            continue
-        _add_entry(session, group.id, group.state, user_id)
-        group.state = "trash"
-        group.version += 1
-        _mark_alts(session, group.id, is_trashed=True)
-        refresh_group(session, group.id)
-        done.append(group.id)
-    return done
+    groups = [one for one in find_locked_groups(session, numbers) if one.state != "trash"]
+    for batch in make_batches(groups, GROUPS_AT_ONCE):
+        moment = get_database_time(session)
+        session.execute(
+            insert(TrashEntry),
+            [_make_entry(group.id, group.state, user_id, moment) for group in batch],
+        )
+        for group in batch:
+            group.state = "trash"
+            group.version += 1
+        write_changes(session, batch, "version")
+        ids = [group.id for group in batch]
+        _mark_alts(session, ids, is_trashed=True)
+        refresh_groups(session, ids)
+    return [group.id for group in groups]
 
 
 def trash_images(
@@ -120,36 +134,33 @@ def trash_images(
     )
     session.add(bag)
     session.flush()
-    _add_entry(session, bag.id, group.state, user_id, origin_id=group.id)
+    entry = _make_entry(bag.id, group.state, user_id, get_database_time(session))
+    session.execute(insert(TrashEntry), [{**entry, "origin_id": group.id}])
     # They keep their numbers, to be restored with them.
     for image in selected:
         image.group_id = bag.id
     group.version += 1
     session.flush()
-    _mark_alts(session, bag.id, is_trashed=True)
-    refresh_group(session, group.id)
-    refresh_group(session, bag.id)
+    _mark_alts(session, [bag.id], is_trashed=True)
+    refresh_groups(session, [group.id, bag.id])
     session.expire_all()
     return bag.id
 
 
-def _add_entry(
-    session: Session, number: int, state: str, user_id: int | None, origin_id: int | None = None
-) -> None:
-    entry = TrashEntry(group_id=number, origin_id=origin_id, state_before=state, user_id=user_id)
-    entry.trashed_at = get_database_time(session)
-    session.add(entry)
+def _make_entry(number: int, state: str, user_id: int | None, moment: datetime) -> dict[str, Any]:
+    """Return the row of a ``TrashEntry`` of a whole group."""
+    return {"group_id": number, "state_before": state, "user_id": user_id, "trashed_at": moment}
 
 
-def _mark_alts(session: Session, group_id: int, *, is_trashed: bool) -> None:
-    """Set ``has_alt`` of a group's images; in the trash all have one.
+def _mark_alts(session: Session, group_ids: Sequence[int], *, is_trashed: bool) -> None:
+    """Set ``has_alt`` of the images of groups; in the trash all have one.
 
     The list of images without an alt text would otherwise read those in the trash.
     """
     has_alt = true() if is_trashed else func.trim(Image.alt) != ""
     session.execute(
         update(Image)
-        .where(Image.group_id == group_id)
+        .where(Image.group_id.in_(group_ids))
         .values(has_alt=has_alt, updated_at=Image.updated_at)
         .execution_options(synchronize_session="fetch")
     )
@@ -246,12 +257,7 @@ def restore(session: Session, number: int) -> Group:
     if target is not None:
         _take_out(session, bag, target, joined)
     if origin is None or origin.state == "trash":
-        bag.state = entry.state_before
-        bag.version += 1
-        session.delete(entry)
-        session.flush()
-        _mark_alts(session, bag.id, is_trashed=False)
-        refresh_group(session, bag.id)
+        _revive(session, {bag: entry.state_before})
         return bag
     _put_back(session, bag, origin)
     origin.version += 1
@@ -267,13 +273,51 @@ def restore_all(session: Session, numbers: Iterable[int]) -> list[Group]:
     :return: the groups that hold what was restored.
     :raise NotFoundError: none of the entries is in the trash.
     """
+    wanted = list(dict.fromkeys(numbers))
+    whole: set[int] = set()
+    for ids in make_batches(wanted):
+        entries = select(TrashEntry.group_id, TrashEntry.origin_id, TrashEntry.joined)
+        for row in session.execute(entries.where(TrashEntry.group_id.in_(ids))):
+            if row.origin_id is None and not _read_joined(row.joined).into:
+                whole.add(row.group_id)
     restored = []
-    for number in numbers:
-        with suppress(NotFoundError):
-            restored.append(restore(session, number))
+    # In the order given: what becomes of shots depends on whether their group is back.
+    for is_whole, some in groupby(wanted, whole.__contains__):
+        if is_whole:
+            restored += _restore_whole(session, list(some))
+            continue
+        for number in some:
+            with suppress(NotFoundError):
+                restored.append(restore(session, number))
     if not restored:
         raise NotFoundError("thing in the trash", "")
     return restored
+
+
+def _restore_whole(session: Session, numbers: Sequence[int]) -> list[Group]:
+    """Restore groups that were moved to the trash as such; return those that are still there."""
+    locked = {group.id: group for group in find_locked_groups(session, numbers)}
+    states: dict[Group, str] = {}
+    for ids in make_batches(number for number in numbers if number in locked):
+        entries = select(TrashEntry.group_id, TrashEntry.state_before)
+        found = session.execute(entries.where(TrashEntry.group_id.in_(ids)))
+        before = {row.group_id: row.state_before for row in found}
+        states |= {locked[number]: before[number] for number in ids if number in before}
+    _revive(session, states)
+    return list(states)
+
+
+def _revive(session: Session, states: Mapping[Group, str]) -> None:
+    """Give groups of the trash their states; they must be locked."""
+    for batch in make_batches(states, GROUPS_AT_ONCE):
+        for group in batch:
+            group.state = states[group]
+            group.version += 1
+        write_changes(session, batch, "version")
+        ids = [group.id for group in batch]
+        session.execute(delete(TrashEntry).where(TrashEntry.group_id.in_(ids)))
+        _mark_alts(session, ids, is_trashed=False)
+        refresh_groups(session, ids)
 
 
 def _take_out(session: Session, bag: Group, target: Group, joined: Joined) -> None:
@@ -309,7 +353,7 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
             twin.alt = twin.alt if twin.alt.strip() else image.alt
             twin.role = twin.role or image.role
     session.flush()
-    _mark_alts(session, origin.id, is_trashed=False)
+    _mark_alts(session, [origin.id], is_trashed=False)
     session.expire_all()
 
 
