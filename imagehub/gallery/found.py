@@ -16,21 +16,23 @@ from imagehub.domain.library import gallery, series
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.tags import list_names_of_groups
 from imagehub.domain.site.pages import list_published
+from imagehub.domain.translations import list_texts
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.filters import NAMES
 from imagehub.gallery.languages import list_owners, use_visitors_language
-from imagehub.gallery.pages import make_description, make_lasting_url
+from imagehub.gallery.pages import make_description, make_lasting_url, shorten_text
 from imagehub.gallery.pictures import get_title, make_group_url
 from imagehub.gallery.series import describe_series, get_series_title, make_series_url
 from imagehub.gallery.videos import make_lasting_video_url, may_play
 from imagehub.imaging.video import MIME_TYPES
 from imagehub.markdown import make_plain
-from imagehub.models import Image, Rendition
+from imagehub.models import Group, Image, Rendition
 from imagehub.web.headers import make_absolute
 from imagehub.web.i18n import get_site
 
 _MAP_SECONDS = 3600
+_LONGEST_VIDEO_SECONDS = 8 * 3600
 _FEED_SECONDS = 600
 # The title of a work without one is in the visitor's language.
 _VARIES_BY = ("Accept-Language", "Cookie")
@@ -68,18 +70,20 @@ def show_sitemap() -> ResponseReturnValue:
 
 @blueprint.get("/sitemap/<db_id:number>.xml")
 def show_sitemap_page(number: int) -> ResponseReturnValue:
-    """Return a part of the works with their pictures; the first part also has the front page.
+    """Return a part of the works with pictures and videos; the first also has the front page.
 
     Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/image-sitemaps.
     """
     groups = gallery.list_section(db.session(), number)
     if not groups and number != 1:
         raise NotFoundError("page", number)
+    videos = _list_videos(number) if groups else {}
     works = [
         {
             "url": make_absolute(make_group_url(group)),
             "updated_at": _format(group.updated_at),
             "pictures": [make_lasting_url(group.id, n, 1920) for n in image_numbers],
+            "videos": videos.get(group.id, ()),
         }
         for group, image_numbers in groups
     ]
@@ -92,6 +96,7 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
                 "url": make_absolute(make_series_url(one.series)),
                 "updated_at": _format(one.series.updated_at),
                 "pictures": [make_lasting_url(one.cover.group.id, one.cover.cover.number, 1920)],
+                "videos": (),
             }
             for one in listed
         ]
@@ -100,6 +105,54 @@ def show_sitemap_page(number: int) -> ResponseReturnValue:
         pages += [_make_url("show_page", slug=page.slug) for page in texts]
     sitemap = render_template("gallery/sitemap.xml", pages=pages, works=works)
     return _answer_xml(sitemap, _MAP_SECONDS)
+
+
+def _list_videos(section: int) -> dict[int, list[dict[str, Any]]]:
+    """Describe the videos of a part of the works: number of the work → videos.
+
+    ``words``: title and description by language; of "" those in the main one. A description is
+    required, of at most 2048 characters, and a length has to be between 1 second and 8 hours.
+
+    Source: https://developers.google.com/search/docs/crawling-indexing/sitemaps/video-sitemaps.
+    """
+    session, settings = db.session(), get_site()
+    found = {
+        group_id: playable
+        for group_id, images in gallery.list_section_videos(session, section).items()
+        if (playable := [image for image in images if may_play(image)])
+    }
+    owners = [one for images in found.values() for image in images for one in (image, image.group)]
+    languages = settings.text_languages if settings.is_multilingual else ("",)
+    texts = list_texts(session, languages, list(dict.fromkeys(owners)))
+
+    def pick(owner: Image | Group, field: str, language: str) -> str:
+        known = texts[owner][field]
+        return known.get(language, "").strip() or known.get(languages[0], "").strip()
+
+    def describe(image: Image, language: str) -> tuple[str, str]:
+        title = pick(image.group, "title", language) or get_title(image.group)
+        about = make_plain(pick(image.group, "text", language))
+        return title, shorten_text(pick(image, "alt", language) or about or title)
+
+    return {
+        group_id: [
+            {
+                "still": make_lasting_url(group_id, image.number, 1920),
+                "url": make_lasting_video_url(image),
+                "seconds": _round_seconds(image.duration_ms),
+                "added_at": _format(image.created_at),
+                "words": {code: describe(image, code) for code in {"", *languages}},
+            }
+            for image in images
+        ]
+        for group_id, images in found.items()
+    }
+
+
+def _round_seconds(duration_ms: int) -> int:
+    """Return a length for a site map; 0 if there is none that it may have."""
+    seconds = max(1, round(duration_ms / 1000)) if duration_ms else 0
+    return seconds if seconds <= _LONGEST_VIDEO_SECONDS else 0
 
 
 # --- The feed -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from sqlalchemy import ColumnElement, Select, func, select, true, tuple_
-from sqlalchemy.orm import Session, load_only, selectinload
+from sqlalchemy.orm import Session, contains_eager, load_only, selectinload
 
 from imagehub.database import MAX_ID
 from imagehub.domain.library.groups import BUCKET_SHIFT, count_shown_groups
@@ -239,3 +239,24 @@ def list_section(session: Session, number: int) -> list[tuple[Group, Sequence[in
     for group_id, image_number in images:
         numbers[group_id].append(image_number)
     return [(group, numbers[group.id][:MAX_IMAGES_PER_GROUP]) for group in groups]
+
+
+def list_section_videos(session: Session, number: int) -> dict[int, list[Image]]:
+    """List the videos of the shown groups of a section: number of the group → videos."""
+    first = (number - 1) * GROUPS_PER_SECTION + 1
+    images = session.scalars(
+        select(Image)
+        .join(Image.group)
+        .where(
+            Image.group_id.between(first, first + GROUPS_PER_SECTION - 1),
+            Image.video_codec != "",
+            Group.is_shown == true(),
+        )
+        .order_by(Image.group_id, Image.position, Image.number)
+        .options(contains_eager(Image.group))
+    )
+    videos: dict[int, list[Image]] = defaultdict(list)
+    for image in images:
+        if len(videos[image.group_id]) < MAX_IMAGES_PER_GROUP:
+            videos[image.group_id].append(image)
+    return dict(videos)
