@@ -1,7 +1,7 @@
 """The public calls of the single-page app, which return what the gallery's pages show."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import BaseModel
 from typing_extensions import TypedDict
@@ -13,7 +13,9 @@ from imagehub.domain.library.prices import find_price, is_on_request
 from imagehub.errors import NotFoundError
 from imagehub.gallery import blueprint
 from imagehub.gallery.originals import has_only_rendition
+from imagehub.gallery.pages import make_lasting_url
 from imagehub.gallery.pictures import make_full_image_url, make_rendition_url
+from imagehub.gallery.videos import may_play
 from imagehub.models import Image
 from imagehub.web.openapi import Api, Number, answers_failure
 from imagehub.wiring import get_settings
@@ -128,6 +130,7 @@ class DownloadAnswer(TypedDict):
     code: Literal[1]
     image: FullImage
     hint: Literal["image_found"]
+    video: NotRequired[str]
 
 
 class NoImageAnswer(TypedDict):
@@ -211,11 +214,14 @@ def api_price(fields: GroupQuery) -> PriceAnswer | NoPriceAnswer:
 def api_download(fields: DownloadQuery) -> DownloadAnswer:
     """Find the address of a full image.
 
-    When opened, it redirects to OneDrive or sends the file without location and personal data.
+    When opened, it redirects to OneDrive or sends the file without location and personal data. Of
+    a video, ``image`` is its still of 1920 pixels, and ``video`` the address of the file.
     """
     _, image = gallery.get_shown_image(db.session(), fields.group_id, fields.image_id)
     if not get_settings().has_downloads:
         raise NotFoundError("image", fields.image_id)
+    if image.is_video:
+        return _describe_video(image)
     width, height = image.width_px, image.height_px
     # What only OneDrive can decode has no size of its own; the preview has the same shape.
     if not width or not height or has_only_rendition(image):
@@ -229,6 +235,22 @@ def api_download(fields: DownloadQuery) -> DownloadAnswer:
         "alt": image.alt,
     }
     return {"code": 1, "image": full, "hint": "image_found"}
+
+
+def _describe_video(image: Image) -> DownloadAnswer:
+    """Describe a video to programs that expect a picture and know no videos."""
+    rendition = library_images.pick_rendition(image, _HIGH_RESOLUTION_PX)
+    still: FullImage = {
+        "image_name": f"{image.name.rpartition('.')[0] or image.name}.webp",
+        "image": make_lasting_url(image.group_id, image.number, _HIGH_RESOLUTION_PX),
+        "width": rendition.width_px,
+        "height": rendition.height_px,
+        "alt": image.alt,
+    }
+    answer: DownloadAnswer = {"code": 1, "image": still, "hint": "image_found"}
+    if may_play(image):
+        answer["video"] = make_full_image_url(image)
+    return answer
 
 
 def _describe(image: Image, size_px: int = library_images.LOW_RESOLUTION_PX) -> _Shown:
