@@ -11,6 +11,7 @@ from pydantic import Field
 from imagehub.admin import act, originals
 from imagehub.admin.found_words import get_hub
 from imagehub.admin.library_list import PostedPlace, answer, name_group, show_list
+from imagehub.admin.videos import play_stills
 from imagehub.admin.words import link_gallery, say
 from imagehub.database import db
 from imagehub.domain.library import bulk, edit, found_words, listing, prices, trash
@@ -244,6 +245,13 @@ def use_new_versions() -> ResponseReturnValue:
 def check_again() -> ResponseReturnValue:
     """Ask OneDrive again for originals of groups that are missing or outside the root folder."""
     originals.check_again(_read_selected())
+    return _return_to_list()
+
+
+@act("/admin/library/play-stills", _refuse)
+def play_selected_stills() -> ResponseReturnValue:
+    """Import the videos of groups again that are shown as stills."""
+    play_stills(_read_selected())
     return _return_to_list()
 
 

@@ -17,6 +17,7 @@ from imagehub.admin.library_tiles import list_group_tiles
 from imagehub.admin.videos import describe_video
 from imagehub.admin.words import list_currencies, say
 from imagehub.database import db
+from imagehub.domain.imports.stills import list_stills
 from imagehub.domain.library import edit, groups, listing, order, prices
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library.choices import list_choices
@@ -121,6 +122,7 @@ def show_group(group: Group, refused: RefusedForm | None = None) -> ResponseRetu
         beside=[order.find_living_beside(session, group, step) for step in (-1, 1)],
         images=images,
         videos=videos,
+        stills=list_stills(session, [group.id]),
         field_names=edit.FIELD_NAMES,
         roles=edit.ROLES,
         playbacks=edit.PLAYBACKS,

@@ -15,6 +15,7 @@ from pydantic import Field
 from imagehub.admin import blueprint, originals
 from imagehub.admin.library_group import RefusedForm, normalize_lines, show_group
 from imagehub.admin.library_list import answer, name_group
+from imagehub.admin.videos import play_stills
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db
 from imagehub.domain.library import edit, groups, shots, trash
@@ -229,6 +230,13 @@ def use_offered(number: int) -> ResponseReturnValue:
 def use_all_offered(number: int) -> ResponseReturnValue:
     """Use the files in the places of all missing originals of a group."""
     originals.use_offered([number])
+    return redirect(_make_url(number), 303)
+
+
+@_act("/play-stills")
+def play_group_stills(number: int) -> ResponseReturnValue:
+    """Import the videos of a group again that are shown as stills."""
+    play_stills([number])
     return redirect(_make_url(number), 303)
 
 

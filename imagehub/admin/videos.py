@@ -1,17 +1,25 @@
-"""Videos on the page of their group."""
+"""Videos on the page of their group, and stills that are to become videos."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import url_for
+from flask import redirect, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_login import current_user
 
-from imagehub.admin import blueprint
-from imagehub.admin.words import describe_size
+from imagehub.admin import act, blueprint
+from imagehub.admin.words import describe_size, say
+from imagehub.database import db
+from imagehub.domain.imports import stills
 from imagehub.domain.library import private_data
 from imagehub.domain.sync.state import AWAY
+from imagehub.errors import InvalidInputError
 from imagehub.imaging.video import HINTS, MIME_TYPES, format_length
 from imagehub.models import Image
+from imagehub.web import commit_action
 from imagehub.web.headers import allow_videos
+from imagehub.web.i18n import ngettext
 from imagehub.wiring import get_settings
 
 
@@ -57,3 +65,37 @@ def describe_video(image: Image) -> ShotVideo:
         hint=HINTS.get(image.video_codec, ""),
         is_hidden=image.private_state == private_data.FIXED and get_settings().downloads != "as-is",
     )
+
+
+# --- Stills of videos -----------------------------------------------------------------------------
+
+
+def play_stills(groups: Sequence[int] | None = None) -> None:
+    """Import videos again that are shown as stills, so that they play; commits.
+
+    :param groups: numbers of groups; all when None.
+    :raise InvalidInputError: there is none.
+    """
+    count = stills.play_stills(db.session(), current_user.id, groups)
+    if not count:
+        say(_("These videos are already being imported."))
+        return
+    commit_action("play_videos", groups[0] if groups and len(groups) == 1 else "", count=count)
+    words = ngettext(
+        "%(num)s video is being imported. It plays when that is done.",
+        "%(num)s videos are being imported. Each plays when that is done.",
+        count,
+    )
+    say(words)
+
+
+def _refuse(error: InvalidInputError) -> ResponseReturnValue:
+    say(error.sentence, is_fault=True)
+    return redirect(url_for("admin.show_home"), 303)
+
+
+@act("/admin/videos/play", _refuse, InvalidInputError)
+def play_all_stills() -> ResponseReturnValue:
+    """Import all videos again that are shown as stills."""
+    play_stills()
+    return redirect(url_for("admin.show_home"), 303)

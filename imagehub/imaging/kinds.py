@@ -38,6 +38,8 @@ _RAW_REFUSAL = mark("Raw photos cannot be imported. Save the file as TIFF or JPE
 _OTHER_REFUSAL = mark("Images of this type cannot be imported. Save the file as TIFF or PNG first.")
 
 VIDEO_FACT = mark("The still of a video is the preview that OneDrive draws of it.")
+# What versions that played no videos stored for them.
+EARLIER_VIDEO_FACT = mark("ImageHub does not decode videos.")
 VIDEO_REFUSAL = mark(
     "OneDrive draws no preview of this video, which ImageHub needs as its still. Open the video in "
     "OneDrive; if it plays there, try again. Otherwise export it as MP4 with H.264."

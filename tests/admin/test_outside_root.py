@@ -95,6 +95,7 @@ WITHOUT_ITEMS = {
     # Acts on groups and shots of the library.
     "admin.publish_groups", "admin.unpublish_groups", "admin.edit_groups", "admin.join_groups",
     "admin.delete_groups", "admin.share_groups", "admin.use_new_versions", "admin.check_again",
+    "admin.play_selected_stills", "admin.play_group_stills", "admin.play_all_stills",
     "admin.move_group_to_top",
     "admin.move_group_up", "admin.move_group_down", "admin.save_library_shots", "admin.set_cover",
     "admin.order_shots", "admin.move_shot_up", "admin.move_shot_down", "admin.split_shots",

@@ -41,6 +41,7 @@ from imagehub.domain.imports.saving import (
     set_video_facts,
 )
 from imagehub.domain.imports.scratch import Scratch
+from imagehub.domain.imports.stills import keeps_still
 from imagehub.domain.imports.videos import fetch_original, render
 from imagehub.domain.library import tiles
 from imagehub.domain.library.finish import PLAIN, FindFinish, Finish, write_credits
@@ -217,6 +218,7 @@ def _import(
     hub = read_hub(session)
     finish = find_finish(session, clients)
     finish_key, xmp = _plan_finish(session, claim, finish)
+    stays_still = keeps_still(session, claim)
     end_read(session)
     drive = clients.open_drive(claim.account_id)
     with scratch.open_file() as (file, path):
@@ -224,7 +226,7 @@ def _import(
             item = drive.get_item(claim.item.drive_item_id)
             check_is_picture(item)
             is_accepted = accepts_mismatch(session, claim, item)
-            original = fetch_original(drive, item, file, max_bytes, is_accepted)
+            original = fetch_original(drive, item, file, max_bytes, is_accepted, stays_still)
             item, download = original.item, original.download
         if claim.item.image_id is None and (linked_id := link_item(session, claim, item, download)):
             raise _NothingToDoError(LINKED_REASON, linked_id)

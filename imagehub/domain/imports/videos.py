@@ -15,7 +15,11 @@ from imagehub.domain.imports.previews import (
     render_original,
     render_preview,
 )
-from imagehub.errors import ContentMismatchError, PictureTooLargeError
+from imagehub.errors import (
+    ContentMismatchError,
+    PictureTooLargeError,
+    UnreadablePictureError,
+)
 from imagehub.imaging.kinds import VIDEO_FACT, VIDEO_REFUSAL, recognize
 from imagehub.imaging.private_data import Packet, PrivateData, look
 from imagehub.imaging.private_data.look import UNKNOWN
@@ -60,13 +64,15 @@ def describe_video(duration_ms: int) -> str:
 class Original:
     """An original to be imported: a downloaded picture, or a video that is read in parts.
 
-    ``source``: its bytes. ``video``: None if it is a picture.
+    ``source``: its bytes. ``video``: None if it is a picture. ``refusal``: why a video is shown as
+    its still; "" otherwise.
     """
 
     item: DriveItem
     download: Download
     source: Source
     video: VideoFacts | None
+    refusal: str = ""
 
     def look(self, packets: list[Packet]) -> PrivateData:
         """Find what is private in it; ``packets`` gets the metadata that were found on the way."""
@@ -78,21 +84,30 @@ class Original:
 
 
 def fetch_original(
-    drive: Drive, item: DriveItem, file: BinaryIO, max_bytes: int, accepts_mismatch: bool
+    drive: Drive,
+    item: DriveItem,
+    file: BinaryIO,
+    max_bytes: int,
+    accepts_mismatch: bool,
+    keeps_still: bool = False,
 ) -> Original:
     """Download a picture, or open a video. The bytes decide which of the two a file is.
 
     The name decides only how they are read.
 
     :param file: to download to.
+    :param keeps_still: its image is the still of a video, as which it was imported before videos
+        could be played. It stays one if browsers cannot play the video.
     :raise PictureTooLargeError: it is over the limit for originals.
     :raise UnreadablePictureError: a video that browsers cannot play, or another kind of file under
         the name of a video.
     :raise ContentMismatchError: it is not as OneDrive lists it.
     :raise ConnectionLostError, ServiceError, NotFoundError: see :class:`Drive`.
     """
-    if may_be_video(item) and (opened := _open_video(drive, item, max_bytes, accepts_mismatch)):
-        return opened
+    if may_be_video(item):
+        opened = _open_video(drive, item, max_bytes, accepts_mismatch, keeps_still)
+        if opened is not None:
+            return opened
     download = drive.download(item, file, max_bytes, accepts_mismatch)
     file.flush()
     source = FileSource(file)
@@ -101,7 +116,7 @@ def fetch_original(
 
 
 def _open_video(
-    drive: Drive, item: DriveItem, max_bytes: int, accepts_mismatch: bool
+    drive: Drive, item: DriveItem, max_bytes: int, accepts_mismatch: bool, keeps_still: bool
 ) -> Original | None:
     """Open a file that is listed as a video; None if it is a picture."""
     content = drive.open_content(item.id)
@@ -120,11 +135,19 @@ def _open_video(
 
     source = FetchedSource(size_bytes, fetch, _MAX_BYTES)
     head = source.read(0, min(_HEAD_BYTES, size_bytes))
-    if not is_video(head):
-        recognize(io.BytesIO(head))
-        return None
+    video, refusal = None, ""
+    try:
+        if is_video(head):
+            video = _look(source, content.item)
+        else:
+            recognize(io.BytesIO(head))
+            return None
+    except UnreadablePictureError as error:
+        if not keeps_still:
+            raise
+        refusal = str(error)
     download = _describe(content.item, size_bytes, accepts_mismatch)
-    return Original(content.item, download, source, _look(source, content.item))
+    return Original(content.item, download, source, video, refusal)
 
 
 def _describe(item: DriveItem, size_bytes: int, accepts_mismatch: bool) -> Download:
@@ -159,6 +182,9 @@ def render(
     mark: "Mark | None" = None,
 ) -> "tuple[RenderedPicture, str]":
     """Render a picture, or the still of a video: see ``previews.render_original``."""
+    if original.refusal:
+        picture = _render_preview(renderer, drive, original.item, open_file, now, mark)
+        return picture, original.refusal
     if original.video is None:
         return render_original(renderer, drive, original.item, path, open_file, now, mark)
     return _render_still(renderer, drive, original.item, original.video, open_file, now, mark)
@@ -178,8 +204,20 @@ def _render_still(
     :raise PictureError: the preview cannot be decoded.
     :raise PreviewLateError: there is no preview yet.
     """
+    picture = _render_preview(renderer, drive, item, open_file, now, mark)
+    width, height = video.width_px, video.height_px
+    return replace(picture, mime=video.mime_type, width_px=width, height_px=height), VIDEO_FACT
+
+
+def _render_preview(
+    renderer: Renderer,
+    drive: Drive,
+    item: DriveItem,
+    open_file: OpenFile,
+    now: datetime,
+    mark: "Mark | None",
+) -> "RenderedPicture":
     picture = render_preview(renderer, drive, item, VIDEO_REFUSAL, open_file, mark)
     if picture is None:
         raise make_late_error(VIDEO_REFUSAL, may_take_minutes=is_new(item, now))
-    width, height = video.width_px, video.height_px
-    return replace(picture, mime=video.mime_type, width_px=width, height_px=height), VIDEO_FACT
+    return picture

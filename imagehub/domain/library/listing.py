@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    and_,
     bindparam,
     false,
     func,
@@ -27,6 +28,7 @@ from imagehub.database import MAX_ID, make_batches
 from imagehub.domain.library import search
 from imagehub.domain.library.groups import LIVING_STATES
 from imagehub.errors import InvalidInputError
+from imagehub.imaging.kinds import EARLIER_VIDEO_FACT
 from imagehub.imaging.video import format_length
 from imagehub.messages import mark
 from imagehub.models import Group, Image, ImportItem, Rendition
@@ -44,6 +46,7 @@ FILTERS = {
     "outside": mark("Outside the root folder"),
     "absent": mark("Original not in OneDrive"),
     "words": mark("Texts found in files"),
+    "still": mark("Videos shown as stills"),
     "failed": mark("Failed imports"),
 }
 # The orders of the lists "all" and "draft", with their labels; the others are newest first.
@@ -294,6 +297,11 @@ def _walk(
     return _make_page(fitting, place, is_back, limit, start, edge)
 
 
+# A video that was imported before videos could be played, whose original can be read.
+IS_STILL = and_(
+    Image.preview_reason == EARLIER_VIDEO_FACT, Image.drive_state.in_(("ok", "changed"))
+)
+
 # Filter → the column with the numbers of its groups, and the condition.
 _FACTS: Mapping[str, tuple[Any, ...]] = {
     # "IS false" would keep MySQL from using the index.
@@ -303,6 +311,7 @@ _FACTS: Mapping[str, tuple[Any, ...]] = {
     "outside": (Image.group_id, Image.drive_state == "outside"),
     "absent": (Image.group_id, Image.drive_state == "absent"),
     "words": (Image.group_id, Image.words_state == "open"),
+    "still": (Image.group_id, IS_STILL),
     "failed": (ImportItem.group_id, ImportItem.state == "failed"),
 }
 

@@ -122,6 +122,11 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "Used the new version of %(num)s image from OneDrive.",
             "Used the new versions of %(num)s images from OneDrive.",
         ),
+        "play_videos": _counted(
+            "change",
+            "Let %(num)s video play that was shown as a still.",
+            "Let %(num)s videos play that were shown as stills.",
+        ),
         "use_file": (
             "change",
             mark("Chose the file “%(file)s” as an original of “%(name)s”."),

@@ -77,6 +77,7 @@ KINDS: Mapping[str, str] = {
     "absent": mark("Images without an original"),
     "changed": mark("Changed originals"),
     "alt": mark("Images without alt text"),
+    "still": mark("Videos shown as stills"),
     "delivery": mark("Messages"),
     "enquiries": mark("Enquiries"),
 }
@@ -104,7 +105,7 @@ TOPICS: Mapping[str, Topic] = {
     "changes": Topic(mark("Originals have changed in OneDrive"), ("changed",)),
     "texts": Topic(
         mark("Something should be completed, such as alt texts"),
-        ("new-drafts", "alt", "absent", "downloads", "secret-unknown"),
+        ("new-drafts", "alt", "still", "absent", "downloads", "secret-unknown"),
     ),
 }
 
@@ -352,7 +353,7 @@ def _list_messages(facts: Facts) -> Iterator[Attention]:
 
 
 def _list_originals(counts: Counts) -> Iterator[Attention]:
-    for one in (_missing, _offered, _outside, _absent, _changed, _without_alt):
+    for one in (_missing, _offered, _outside, _absent, _changed, _still, _without_alt):
         found = one(counts)
         if found.level:
             yield found
@@ -434,6 +435,19 @@ def _changed(counts: Counts) -> Attention:
     )
     words = mark("The gallery shows the earlier versions.")
     return _about_images("changed", counts.changed, head, words)
+
+
+def _still(counts: Counts) -> Attention:
+    head = _pick(
+        PluralMessage(
+            "%(num)s video is shown as a still",
+            "%(num)s videos are shown as stills",
+            num=counts.stills,
+        ),
+        Message("More than %(count)s videos are shown as stills", count=MAX_COUNTED),
+    )
+    words = mark("They were imported before ImageHub could play videos.")
+    return _about_images("still", counts.stills, head, words)
 
 
 def _without_alt(counts: Counts) -> Attention:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, ScalarSelect, false, func, select
 from sqlalchemy.orm import Session
 
+from imagehub.domain.library.listing import IS_STILL
 from imagehub.models import GalleryBucket, Group, Image
 
 # Images that need attention are counted up to here; above it the page says "more than".
@@ -18,7 +19,7 @@ class Counts:
     All but the first are counted up to ``MAX_COUNTED + 1``, which means more. ``outside``:
     originals in OneDrive that are not inside the root folder. ``offered``: missing originals with
     another file in their place. ``absent``: images of the first version without an original in
-    OneDrive.
+    OneDrive. ``stills``: videos that were imported before they could be played.
     """
 
     groups_shown: int = 0
@@ -28,6 +29,7 @@ class Counts:
     outside: int = 0
     offered: int = 0
     absent: int = 0
+    stills: int = 0
 
 
 def count_to_do(session: Session) -> Counts:
@@ -42,6 +44,7 @@ def count_to_do(session: Session) -> Counts:
             _count_some(Image.drive_state == "outside"),
             _count_some((Image.drive_state == "missing") & (Image.offered_item_id != "")),
             _count_some(Image.drive_state == "absent"),
+            _count_some(IS_STILL),
         )
     ).one()
     return Counts(int(shown or 0), *rest)

@@ -84,6 +84,7 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         "absent": [(absent, 2)],
         "failed": [(failed, 1)],
         "words": [],
+        "still": [],
     }
     assert listing.count_to_do(either_session) == {
         "draft": 1,
@@ -94,6 +95,7 @@ def test_each_filter_lists_its_groups(either_site: Site, either_session: Session
         "absent": 1,
         "failed": 1,
         "words": 0,
+        "still": 0,
     }
     numbers = [number for number, _ in choices.list_choices(either_session)]
     assert numbers == [failed, absent, outside, missing, changed, mute, spoken, draft]
