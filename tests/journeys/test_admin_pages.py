@@ -14,7 +14,7 @@ from imagehub.domain.library.search_index import refresh_search
 from imagehub.domain.onedrive import accounts
 from imagehub.domain.site import pages
 from imagehub.models import Group
-from tests.fixtures.browser import Visit
+from tests.fixtures.browser import Visit, stop_clock
 from tests.fixtures.served_site import ServedSite, make_picture, serve, wait_for_script
 from tests.fixtures.site import NAME, PASSWORD
 
@@ -296,13 +296,14 @@ def test_a_focused_toast_stays_and_returns_the_focus(served_site: ServedSite) ->
     copy = page.get_by_role("button", name="Copy")
     copy.wait_for()
     page.clock.install()
+    stop_clock(page)
     copy.click()
     close = page.locator(".toast", has_text="Copied.").get_by_role("button", name="Close")
     close.focus()
     # A passing pointer does not close it.
     close.hover()
     page.mouse.move(5, 5)
-    page.clock.fast_forward(20_000)
+    page.clock.run_for(20_000)
     expect(close).to_be_focused()
     close.press("Enter")
     expect(page.locator(".toast", has_text="Copied.")).to_have_count(0)

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from imagehub.models import Group, Image
+from tests.fixtures.browser import stop_clock
 from tests.fixtures.holding import hold
 from tests.fixtures.served_site import ServedSite, wait_for_script
 from tests.journeys.test_library import list_names, open_group
@@ -47,15 +48,18 @@ def test_the_state_is_not_saved_while_a_save_is_pending(page: Page) -> None:
     page.get_by_label("Title").fill("Great wave")
     page.get_by_label("Alt text of b.jpg").focus()
     title.wait()
+    stop_clock(page)
     page.keyboard.type("A wave")
     title.let_go()
     expect(page.get_by_role("heading", level=1)).to_have_text("Great wave")
     expect_state(page, "Not saved yet")
-    page.clock.fast_forward(1000)
+    page.clock.run_for(1000)
     expect_state(page, "Saved")
 
 
 def test_a_reverted_change_is_not_called_unsaved(page: Page) -> None:
+    page.clock.install()
+    stop_clock(page)
     year = page.get_by_label("Year")
     year.fill("2026")
     expect_state(page, "Not saved yet")
