@@ -103,19 +103,23 @@ export function sayCannotPlay(place, full, fullLabel) {
   if (full) place.append(" ", make("a", { href: full, rel: "nofollow" }, fullLabel));
 }
 
+/** Whether the visitor's device asks for as little motion as possible. */
+export const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+
 /** Play a video that is set to play in a loop while it is in view, unless motion is unwanted or
  * the visitor has paused it. @param {HTMLVideoElement} video */
 export function loopInView(video) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   let isInView = false;
   let isPaused = false;
   video.muted = true;
   video.addEventListener("pause", () => (isPaused = isInView && !video.ended));
   video.addEventListener("play", () => (isPaused = false));
+  // It may become unwanted while the video plays.
+  stillness.addEventListener("change", () => stillness.matches && video.pause());
   new IntersectionObserver(([entry]) => {
     isInView = entry.isIntersecting;
     if (!isInView) video.pause();
-    else if (!isPaused) video.play().catch(() => {});
+    else if (!isPaused && !stillness.matches) video.play().catch(() => {});
   }).observe(video);
 }
 

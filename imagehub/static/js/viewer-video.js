@@ -2,7 +2,7 @@
 
 import { closest, make } from "./dom.js";
 import { makeLastingUrl } from "./renditions.js";
-import { keepPlaying, sayCannotPlay } from "./video.js";
+import { keepPlaying, sayCannotPlay, stillness } from "./video.js";
 
 /** @import PhotoSwipe from "photoswipe" */
 
@@ -13,14 +13,11 @@ export class Videos {
   #pswp;
   #videos = /** @type {Map<Shot, HTMLVideoElement>} */ (new Map());
   #mustPlay;
-  #isStill;
 
-  /** @param {PhotoSwipe} pswp @param {?Shot} wanted the shot that is to be played at once
-   * @param {boolean} isStill motion is unwanted */
-  constructor(pswp, wanted, isStill) {
+  /** @param {PhotoSwipe} pswp @param {?Shot} wanted the shot that is to be played at once */
+  constructor(pswp, wanted) {
     this.#pswp = pswp;
     this.#mustPlay = wanted;
-    this.#isStill = isStill;
     pswp.addFilter("useContentPlaceholder", (uses, { data }) => uses || Boolean(data.shot.video));
     pswp.on("contentLoad", (event) => {
       const { content } = event;
@@ -32,7 +29,13 @@ export class Videos {
     });
     pswp.on("contentActivate", ({ content }) => this.#activate(content.data.shot));
     pswp.on("contentDeactivate", ({ content }) => this.#videos.get(content.data.shot)?.pause());
-    pswp.on("close", () => this.#videos.forEach((video) => video.pause()));
+    // Motion may become unwanted while a video plays.
+    const stop = () => stillness.matches && this.#isLooping && this.#current?.pause();
+    stillness.addEventListener("change", stop);
+    pswp.on("close", () => {
+      stillness.removeEventListener("change", stop);
+      this.#videos.forEach((video) => video.pause());
+    });
     pswp.on("pointerDown", (event) => {
       const { originalEvent: at } = event;
       const video = closest(at.target, "video");
@@ -68,7 +71,7 @@ export class Videos {
   #activate(shot) {
     const video = this.#videos.get(shot);
     if (!video) return;
-    if (shot === this.#mustPlay || (shot.isLoop && !this.#isStill)) video.play().catch(() => {});
+    if (shot === this.#mustPlay || (shot.isLoop && !stillness.matches)) video.play().catch(() => {});
     this.#mustPlay = null;
   }
 
@@ -76,8 +79,13 @@ export class Videos {
     return this.#videos.get(this.#pswp.currSlide?.data.shot);
   }
 
+  get #isLooping() {
+    return this.#current?.loop === true;
+  }
+
+  /** Tell whether a slideshow has to wait for the end of a video. */
   get isPlaying() {
-    return this.#current?.paused === false;
+    return this.#current?.paused === false && !this.#isLooping;
   }
 
   /** Tell whether a key is the video's: all keys while it has the focus, and the space bar.

@@ -138,7 +138,7 @@ export function open({ work, index, trigger, onTurn, onClose, onGone }) {
   showFullImages(pswp, show);
   // Not where the page itself opened at the video: nobody has asked for sound.
   const isAsked = trigger && navigator.userActivation?.isActive;
-  const videos = new Videos(pswp, isAsked ? shots[index] : null, isStill);
+  const videos = new Videos(pswp, isAsked ? shots[index] : null);
 
   // --- The bar ---
 
