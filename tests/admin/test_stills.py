@@ -61,10 +61,9 @@ def test_the_page_of_a_work_offers_to_play_its_own(site: Site) -> None:
     [note] = re.findall(r'<div class="note" data-note="stills">.*?</button>', page, re.DOTALL)
     assert "1 video is shown as a still" in note
     assert f'formaction="{url}/shots/play-stills"' in note
-    # The shot itself says what it is, in words that can be translated.
-    assert "ImageHub does not decode videos." in page
-    german = client.get(url, headers={"Accept-Language": "de"}).text
-    assert "ImageHub does not decode videos." not in german
+    # What was stored is no longer true.
+    assert "ImageHub does not decode videos." not in page
+    assert "data-preview-reason>Visitors see the preview" in page
     token = read_csrf_token(client, url)
     answer = client.post(f"{url}/shots/play-stills", data={"csrf_token": token})
     assert (answer.status_code, answer.headers["Location"]) == (303, url)

@@ -446,7 +446,7 @@ def _still(counts: Counts) -> Attention:
         ),
         Message("More than %(count)s videos are shown as stills", count=MAX_COUNTED),
     )
-    words = mark("They were imported before ImageHub could play videos.")
+    words = mark("Imported before ImageHub could play videos.")
     return _about_images("still", counts.stills, head, words)
 
 
