@@ -72,12 +72,13 @@ def suggest() -> ResponseReturnValue:
     """Suggest works and tags for what was typed so far, as JSON for ``search.js``.
 
     ``{"works": [{"title", "url", "picture"}], "tags": [{"name", "url", "count"}],
-    "pages": [{"title", "url"}], "count"}``: ``count`` is the number of all works found,
-    ``picture`` a presigned URL or "".
+    "pages": [{"title", "url"}], "count", "has_more"}``: ``count`` is the number of works that the
+    search page lists, and ``has_more`` whether more were found; ``picture`` is a presigned URL or
+    "".
     """
     query = read_query(SearchQuery).q
     session = db.session()
-    found = search.find_groups(session, query, per_page=_MAX_SUGGESTED)
+    found = search.find_groups(session, query, per_page=_MAX_SUGGESTED, looks_inside=False)
     texts = find_pages(session, query)[:_MAX_SUGGESTED_PAGES]
     use_visitors_language([*list_owners(found.tiles), *texts], is_short=True)
     answer = {
@@ -102,6 +103,7 @@ def suggest() -> ResponseReturnValue:
             for page in texts
         ],
         "count": found.group_count,
+        "has_more": found.has_more,
     }
     response = jsonify(answer)
     # The same query is often sent again within seconds while typing.

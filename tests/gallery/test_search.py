@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from imagehub.domain.library import groups, tags
+from imagehub.domain.library import groups, search, tags
 from imagehub.errors import InvalidInputError
 from imagehub.models import Group, Tag
 from tests.fixtures.site import Site
@@ -85,6 +85,21 @@ def test_results_have_pages_with_addresses(either_site: Site) -> None:
     assert either_site.get("/search?q=zebra&page=2").status_code == 404
 
 
+def test_a_large_hub_says_that_it_lists_the_first_of_many(
+    either_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(5):
+        add_work(either_site, f"Study {i}")
+    assert "5 works" in either_site.get("/search?q=stud").text
+    monkeypatch.setattr(search, "_MAX_RANKED", 2)
+    monkeypatch.setattr(search, "MAX_LISTED", 2)
+    page = either_site.get("/search?q=study").text
+    assert len(list_works(page)) == 2
+    assert "More than 2 works. The first 2 are listed." in page
+    answer = either_site.get("/search/suggest?q=study").json
+    assert (answer["count"], answer["has_more"], len(answer["works"])) == (2, True, 2)
+
+
 def test_drafts_are_found_by_nobody(either_site: Site) -> None:
     number = add_work(either_site, "Secret")
     add_work(either_site, "Secret too", state="draft")
@@ -123,7 +138,13 @@ def test_nothing_typed_suggests_nothing(either_site: Site) -> None:
     add_work(either_site, "Harbour")
     for query in ("", "%20", "%25", "_"):
         answer = either_site.get(f"/search/suggest?q={query}")
-        assert answer.json == {"works": [], "tags": [], "pages": [], "count": 0}, query
+        assert answer.json == {
+            "works": [],
+            "tags": [],
+            "pages": [],
+            "count": 0,
+            "has_more": False,
+        }, query
 
 
 def test_at_most_eight_works_are_suggested(either_site: Site) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from sqlalchemy import ColumnElement, Select, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Label, Select, func, select, true, tuple_
 from sqlalchemy.orm import Session, contains_eager, load_only, selectinload
 
 from imagehub.database import MAX_ID
@@ -25,6 +25,7 @@ FEED_LENGTH = 30
 # Source: https://www.sitemaps.org/protocol.html.
 GROUPS_PER_SECTION = 1000
 MAX_IMAGES_PER_GROUP = 1000
+_SECTIONS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,29 @@ def list_newest(session: Session) -> Sequence[Tile]:
 
 
 def list_sections(session: Session) -> Sequence[int]:
-    """List the numbers of the sections that have shown groups; they are counted from 1."""
-    stretch = (Group.id + (GROUPS_PER_SECTION - 1)) // GROUPS_PER_SECTION
-    rows = session.scalars(
-        select(func.distinct(stretch)).where(Group.is_shown == true()).order_by(stretch)
-    )
-    return [int(row) for row in rows]
+    """List the numbers of the sections that have shown groups; they are counted from 1.
+
+    Reads the first shown group of each section.
+    """
+    sections: list[int] = []
+    newest = session.scalar(select(func.max(Group.id))) or 0
+    past_end, last = -(-newest // GROUPS_PER_SECTION) + 1, 0
+    while first := session.scalar(select(func.min(Group.id)).where(Group.id > last)):
+        # The next hundred sections, from the first one that has a group.
+        start = (first - 1) // GROUPS_PER_SECTION + 1
+        numbers = range(start, max(start + 1, min(start + _SECTIONS_AT_ONCE, past_end)))
+        found = session.execute(select(*map(_find_first, numbers))).one()
+        sections += (number for number, one in zip(numbers, found, strict=True) if one is not None)
+        last = min(numbers[-1] * GROUPS_PER_SECTION, MAX_ID)
+    return sections
+
+
+def _find_first(section: int) -> Label[int | None]:
+    """Select the first shown group of a section."""
+    first = min((section - 1) * GROUPS_PER_SECTION + 1, MAX_ID)
+    last = min(section * GROUPS_PER_SECTION, MAX_ID)
+    shown = select(Group.id).where(Group.id.between(first, last), Group.is_shown == true())
+    return shown.order_by(Group.id).limit(1).scalar_subquery().label(f"section_{section}")
 
 
 def list_section(session: Session, number: int) -> list[tuple[Group, Sequence[int]]]:

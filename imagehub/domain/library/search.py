@@ -3,30 +3,40 @@
 A group matches if each word of the query begins a word of the group. Groups with the whole words in
 their title come first, then those with the beginnings in their title; then by relevance, then the
 newest. If no group matches, words that contain the typed ones are searched.
+
+In a large hub a common word matches more groups than anybody looks at. Only the first thousand are
+listed then, so that a search does not take longer the more groups there are.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, TableClause, and_, select, text, true
+from sqlalchemy import ColumnElement, TableClause, and_, func, select, text, true
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID
 from imagehub.domain.library import gallery
 from imagehub.domain.library.gallery import GROUPS_PER_PAGE
+from imagehub.domain.library.groups import count_shown_groups
 from imagehub.domain.library.search_index import MARK, get_index, iter_query_words
 
 MAX_QUERY_CHARS = 200
 _MAX_WORDS = 12
 # Relevance is slow and of little use with more matches than this: the newest come first then.
 _MAX_RANKED = 3000
+# The most that are listed of the matches in a hub with more shown groups than that.
+MAX_LISTED = 1000
 # Searching inside words reads the whole index, so it is limited.
 _LEAST_INSIDE_CHARS = 3
 _MAX_INSIDE = 600
 # Words are frequent if at least 5 of 250 neighbouring groups have them.
 _SAMPLED = 250
 _LEAST_IN_SAMPLE = 5
+# Words that at least 50 of the newest 250 groups have are looked for in the newest 6,000 groups,
+# one after the other. InnoDB's full-text index would read all groups that have them.
+_LEAST_COMMON = 50
+_MAX_WALKED = 6000
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,20 @@ class Found(gallery.Page):
     """One page of found groups.
 
     :param is_inside: no word begins with the typed ones; these groups contain them inside a word.
+    :param has_more: more groups match; ``group_count`` counts those that are listed.
     """
 
+    is_inside: bool = False
+    has_more: bool = False
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """The number of listed matches, those of one page, and whether there are more."""
+
+    count: int
+    ids: Sequence[int]
+    has_more: bool = False
     is_inside: bool = False
 
 
@@ -45,22 +67,25 @@ def find_groups(
     number: int = 1,
     per_page: int = GROUPS_PER_PAGE,
     value_ids: Sequence[int] = (),
+    looks_inside: bool = True,
 ) -> Found:
     """Find shown groups for a visitor; one page, counted from 1.
 
     :param query: any text. Everything but letters and digits separates words; only the first
         twelve words count. Without a word no group is found.
     :param value_ids: of facets, all of which the groups must have.
+    :param looks_inside: False to search inside words in a small hub only, as it reads all groups.
     """
     words = make_words(query)
     if not words or number < 1:
         return Found(number, 0, 0, ())
     # The database has no larger integers.
     offset = min((number - 1) * per_page, MAX_ID)
-    count, ids, is_inside = _find_ids(session, words, per_page, offset, value_ids)
+    found = _find_ids(session, words, per_page, offset, value_ids, looks_inside)
     # The index is updated with the groups; should it be wrong, a draft is still not shown.
-    tiles = [tile for tile in gallery.load_tiles(session, ids) if tile.group.is_shown]
-    return Found(number, -(-count // per_page), count, tiles, is_inside)
+    tiles = [tile for tile in gallery.load_tiles(session, found.ids) if tile.group.is_shown]
+    page_count = -(-found.count // per_page)
+    return Found(number, page_count, found.count, tiles, found.is_inside, found.has_more)
 
 
 def list_found_ids(session: Session, query: str, value_ids: Sequence[int], limit: int) -> list[int]:
@@ -71,28 +96,117 @@ def list_found_ids(session: Session, query: str, value_ids: Sequence[int], limit
     words = make_words(query)
     if not words:
         return []
-    if _is_sqlite(session):
-        statement, number, match = _SOME_SQLITE, "rowid", f"words : ({_match_sqlite(words)})"
-    else:
-        statement, number, match = _SOME_MYSQL, "group_id", _match_mysql(words)
-    some = text(statement.format(facets=_require(value_ids, number)))
-    ids = session.scalars(some, {"words": match, "limit": limit}).all()
-    return [int(one) for one in ids] or _find_ids(session, words, limit, 0, value_ids)[1]
+    found = _list_some(session, words, value_ids, limit)
+    return found or list(_find_ids(session, words, limit, 0, value_ids).ids)
 
 
 def _find_ids(
-    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
-) -> tuple[int, list[int], bool]:
-    """Return the number of groups found, some of them, and whether the words are inside others."""
-    read = _read_sqlite if _is_sqlite(session) else _read_mysql
-    count, ids = read(session, words, limit, offset, value_ids)
-    if count:
-        return count, ids, False
+    session: Session,
+    words: Sequence[str],
+    limit: int,
+    offset: int,
+    value_ids: Sequence[int],
+    looks_inside: bool = True,
+) -> _Matches:
+    """Find some of the groups, as :func:`find_groups`."""
+    number = _name_number(session)
+    condition, is_large = _require(value_ids, number), count_shown_groups(session) > _MAX_RANKED
+    if is_large:
+        some = _list_enough(session, words, value_ids)
+        if len(some) > MAX_LISTED:
+            first = _list_first(session, words, value_ids, some)
+            return _Matches(len(first), first[offset : offset + limit], has_more=True)
+        # These are all.
+        condition = f" AND {number} IN ({', '.join(map(str, some))})"
+    if not is_large or some:
+        read = _read_sqlite if _is_sqlite(session) else _read_mysql
+        count, ids = read(session, words, limit, offset, condition)
+        if count:
+            return _Matches(count, ids)
     # With filters, no group may be found that has the words.
-    if value_ids and read(session, words, 1, 0, ())[0]:
-        return 0, [], False
+    if value_ids and _list_some(session, words, (), 1):
+        return _Matches(0, [])
+    if is_large and not looks_inside:
+        return _Matches(0, [])
     inside = _list_inside(session, words, value_ids)
-    return len(inside), inside[offset : offset + limit], True
+    return _Matches(len(inside), inside[offset : offset + limit], is_inside=True)
+
+
+def _list_enough(session: Session, words: Sequence[str], value_ids: Sequence[int]) -> list[int]:
+    """List all groups that match, or more than are listed if there are so many."""
+    if not _is_sqlite(session) and _is_common(session, words, value_ids):
+        newest = _list_newest(session, words, value_ids)
+        if len(newest) > MAX_LISTED:
+            return newest
+    return _list_some(session, words, value_ids, MAX_LISTED + 1)
+
+
+def _list_first(
+    session: Session, words: Sequence[str], value_ids: Sequence[int], some: Sequence[int]
+) -> list[int]:
+    """List the first of the groups that match: those with the words in their title, then some."""
+    first: list[int] = []
+    for is_whole in (True, False):
+        titled = _list_some(session, words, value_ids, MAX_LISTED + 1, "title", is_whole)
+        if len(titled) > MAX_LISTED and not _is_sqlite(session):
+            # These may be the oldest.
+            titled = _list_newest(session, words, value_ids, "title", is_whole)
+        first += sorted(titled, reverse=True)
+    return list(dict.fromkeys([*first, *some]))[:MAX_LISTED]
+
+
+def _list_some(
+    session: Session,
+    words: Sequence[str],
+    value_ids: Sequence[int],
+    limit: int,
+    column: str = "words",
+    is_whole: bool = False,
+) -> list[int]:
+    """List some of the groups that match, without reading all: a fraction of the time.
+
+    SQLite finds the newest first, and MariaDB the most relevant.
+
+    :param column: ``words`` or ``title``.
+    """
+    if _is_sqlite(session):
+        statement, match = _SOME_SQLITE, f"{column} : ({_match_sqlite(words, is_whole)})"
+    else:
+        statement, match = _SOME_MYSQL, _match_mysql(words, is_whole)
+    facets = _require(value_ids, _name_number(session))
+    some = text(statement.format(column=column, facets=facets))
+    return [int(one) for one in session.scalars(some, {"words": match, "limit": limit})]
+
+
+def _is_common(session: Session, words: Sequence[str], value_ids: Sequence[int]) -> bool:
+    """Tell whether so many of the newest groups match that looking at each finds enough soon."""
+    index, number = get_index(session)
+    is_near = number > _find_newest(session) - _SAMPLED
+    sample = select(number).where(is_near, _have_words(index.c.words, words))
+    sample = sample.where(text("1 = 1" + _require(value_ids, number.name)))
+    return len(session.scalars(sample.limit(_LEAST_COMMON)).all()) >= _LEAST_COMMON
+
+
+def _list_newest(
+    session: Session,
+    words: Sequence[str],
+    value_ids: Sequence[int],
+    column: str = "words",
+    is_whole: bool = False,
+) -> list[int]:
+    """List those of the newest groups that match, newest first, as :func:`_list_some`."""
+    index, number = get_index(session)
+    is_near = number > _find_newest(session) - _MAX_WALKED
+    newest = select(number).where(is_near, _have_words(index.c[column], words, is_whole))
+    newest = newest.where(text("1 = 1" + _require(value_ids, number.name)))
+    rows = session.scalars(newest.order_by(number.desc()).limit(MAX_LISTED + 1))
+    return [int(row) for row in rows]
+
+
+def _find_newest(session: Session) -> int:
+    """Return the highest number of a group in the index."""
+    _index, number = get_index(session)
+    return int(session.scalar(select(func.max(number))) or 0)
 
 
 def list_group_ids(
@@ -152,7 +266,14 @@ def _has_words(index: TableClause, query: str, are_hidden: bool) -> ColumnElemen
     if not words:
         return None
     texts = index.c.hidden if are_hidden else index.c.words + " " + index.c.hidden
-    return and_(*((" " + texts).contains(" " + word, autoescape=True) for word in words))
+    return _have_words(texts, words)
+
+
+def _have_words(
+    texts: ColumnElement[str], words: Sequence[str], are_whole: bool = False
+) -> ColumnElement[bool]:
+    texts, end = " " + texts + " ", " " if are_whole else ""
+    return and_(*(texts.contains(f" {word}{end}", autoescape=True) for word in words))
 
 
 def make_words(query: str) -> list[str]:
@@ -168,6 +289,10 @@ def make_words(query: str) -> list[str]:
 
 def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
+
+
+def _name_number(session: Session) -> str:
+    return "rowid" if _is_sqlite(session) else "group_id"
 
 
 def _match_sqlite(words: Sequence[str], is_whole: bool = False) -> str:
@@ -201,7 +326,10 @@ SELECT rowid FROM search_index WHERE search_index MATCH :words{facets} ORDER BY
     rank, rowid DESC
 LIMIT :limit OFFSET :offset
 """
-_SOME_SQLITE = "SELECT rowid FROM search_index WHERE search_index MATCH :words{facets} LIMIT :limit"
+_SOME_SQLITE = (
+    "SELECT rowid FROM search_index WHERE search_index MATCH :words{facets}"
+    " ORDER BY rowid DESC LIMIT :limit"
+)
 _NEWEST_SQLITE = _LIST_SQLITE.replace("rank, ", "")
 
 _IDS_MYSQL = text(
@@ -218,8 +346,8 @@ _COUNT_MYSQL = (
     "SELECT count(*) FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE){facets}"
 )
 _SOME_MYSQL = (
-    "SELECT group_id FROM search_index WHERE MATCH(words) AGAINST(:words IN BOOLEAN MODE){facets}"
-    " LIMIT :limit"
+    "SELECT group_id FROM search_index"
+    " WHERE MATCH({column}) AGAINST(:words IN BOOLEAN MODE){facets} LIMIT :limit"
 )
 # InnoDB always reads all matches with their relevance, so one query for count and page costs half
 # of two.
@@ -234,9 +362,12 @@ LIMIT :limit OFFSET :offset
 
 
 def _read_sqlite(
-    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
+    session: Session, words: Sequence[str], limit: int, offset: int, condition: str
 ) -> tuple[int, list[int]]:
-    """Return the number of matching groups, and the group numbers of one page."""
+    """Return the number of matching groups, and the group numbers of one page.
+
+    :param condition: another one, in SQL: "" or `` AND …``.
+    """
     values: dict[str, Any] = {
         "words": f"words : ({_match_sqlite(words)})",
         "title": f"title : ({_match_sqlite(words)})",
@@ -244,17 +375,16 @@ def _read_sqlite(
         "limit": limit,
         "offset": offset,
     }
-    facets = _require(value_ids, "rowid")
-    count = int(session.scalar(text(_COUNT_SQLITE.format(facets=facets)), values) or 0)
+    count = int(session.scalar(text(_COUNT_SQLITE.format(facets=condition)), values) or 0)
     if offset >= count:
         return count, []
     statement = _LIST_SQLITE if count <= _MAX_RANKED else _NEWEST_SQLITE
-    rows = session.execute(text(statement.format(facets=facets)), values)
+    rows = session.execute(text(statement.format(facets=condition)), values)
     return count, [int(row[0]) for row in rows]
 
 
 def _read_mysql(
-    session: Session, words: Sequence[str], limit: int, offset: int, value_ids: Sequence[int]
+    session: Session, words: Sequence[str], limit: int, offset: int, condition: str
 ) -> tuple[int, list[int]]:
     values: dict[str, Any] = {
         "words": _match_mysql(words),
@@ -262,13 +392,12 @@ def _read_mysql(
         "limit": limit,
         "offset": offset,
     }
-    facets = _require(value_ids, "group_id")
-    rows = session.execute(text(_LIST_MYSQL.format(facets=facets)), values).all()
+    rows = session.execute(text(_LIST_MYSQL.format(facets=condition)), values).all()
     if rows:
         return int(rows[0][1]), [int(row[0]) for row in rows]
     if not offset:
         return 0, []
-    return int(session.scalar(text(_COUNT_MYSQL.format(facets=facets)), values) or 0), []
+    return int(session.scalar(text(_COUNT_MYSQL.format(facets=condition)), values) or 0), []
 
 
 def _list_inside(session: Session, words: Sequence[str], value_ids: Sequence[int]) -> list[int]:

@@ -197,6 +197,9 @@ def test_a_page_of_a_large_gallery_reads_few_rows(mariadb_url: str, tmp_path: Pa
             # At most one bucket of entries, the sums over 30 buckets, 12 covers, 36 renditions.
             read = count_rows_read(session, partial(gallery.get_page, session, page))
             assert read < 1024 + 30 * 10 + 200
+        # One shown group of each section.
+        assert len(gallery.list_sections(session)) == 30
+        assert count_rows_read(session, lambda: gallery.list_sections(session)) < 200
         # The newest, 30 covers, 90 renditions.
         assert count_rows_read(session, lambda: gallery.list_newest(session)) < 400
         middle = session.get_one(Group, 15_000)
