@@ -3,7 +3,7 @@
 import re
 
 from imagehub.domain.library import series_edit, series_trash, trash
-from imagehub.domain.library.series_members import add_members, place_member
+from imagehub.domain.library.series_members import add_members, place_member, remove_member
 from imagehub.domain.sharing import links
 from imagehub.models import Group
 from tests.admin.pages import follow, send
@@ -87,6 +87,23 @@ def test_works_of_a_shared_series_lead_to_each_other_and_back(site: Site) -> Non
     other = add_draft(site, "Of no series")
     for address in (f"{path}/{other}", f"{path}/media/{other}/1/960", f"{path}/full/{other}/1"):
         assert site.get(address).status_code == 404
+
+
+def test_the_cover_of_a_part_is_a_work_that_the_link_shows(either_site: Site) -> None:
+    site = either_site
+    removed, kept = add_draft(site, "Not for them"), add_draft(site, "For them")
+    series = add_series(site, "Sea", kept, state="draft")
+    part = add_series(site, "Prints", kept, removed, parent_id=series)
+    with site.session() as session:
+        series_edit.choose_series_cover(session, part, removed)
+    path = make_share(site, series)
+    assert site.find_key(removed, 1, 960) in site.get(path).text
+    with site.session() as session:
+        remove_member(session, part, removed)
+    page = site.get(path).text
+    assert "Prints" in page
+    assert site.find_key(removed, 1, 960) not in page
+    assert site.get(f"{path}/media/{removed}/1/960").status_code == 404
 
 
 def test_a_link_follows_the_series(site: Site) -> None:

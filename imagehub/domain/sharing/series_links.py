@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from imagehub.domain.library.gallery import Tile, load_tiles
@@ -52,25 +52,19 @@ def get_shared_series(session: Session, share: ShareLink, number: int | None = N
 
 def list_shared_parts(session: Session, series: Series) -> list[SharedPart]:
     """List the parts of a series that have groups to show, in their order."""
-    first = _select_members(Series.id).limit(1).correlate(Series)
+    members = _select_members(Series.id)
+    first = members.limit(1).correlate(Series)
+    # It may have been removed from the part since.
+    chosen = members.where(SeriesGroup.group_id == Series.chosen_cover_id).correlate(Series)
     rows = session.execute(
-        select(Series, first.scalar_subquery())
+        select(Series, func.coalesce(chosen.scalar_subquery(), first.scalar_subquery()))
         .where(Series.parent_id == series.id, Series.state != "trash")
         .order_by(Series.position, Series.id)
         .limit(MAX_LISTED)
     ).all()
-    wanted = {number for part, first_id in rows for number in (part.chosen_cover_id, first_id)}
-    tiles = {
-        tile.group.id: tile
-        for tile in load_tiles(session, [number for number in wanted if number])
-        if tile.group.state != "trash"
-    }
-    parts = []
-    for part, first_id in rows:
-        cover = tiles.get(part.chosen_cover_id or 0) or tiles.get(first_id or 0)
-        if first_id and cover:
-            parts.append(SharedPart(part, cover))
-    return parts
+    numbers = [number for _, number in rows if number]
+    tiles = {tile.group.id: tile for tile in load_tiles(session, numbers)}
+    return [SharedPart(part, tiles[number]) for part, number in rows if number in tiles]
 
 
 def list_shared_page(session: Session, series: Series, begin: int | None = None) -> SharedPage:
