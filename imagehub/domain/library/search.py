@@ -22,7 +22,7 @@ from imagehub.domain.library.groups import count_shown_groups
 from imagehub.domain.library.search_index import MARK, get_index, iter_query_words
 
 MAX_QUERY_CHARS = 200
-_MAX_WORDS = 12
+MAX_WORDS = 12
 # Relevance is slow and of little use with more matches than this: the newest come first then.
 _MAX_RANKED = 3000
 # The most that are listed of the matches in a hub with more shown groups than that.
@@ -279,7 +279,7 @@ def _have_words(
 def make_words(query: str) -> list[str]:
     """Return the words of a query as they are written in the index."""
     words = dict.fromkeys(iter_query_words(query[:MAX_QUERY_CHARS]))
-    return list(words)[:_MAX_WORDS]
+    return list(words)[:MAX_WORDS]
 
 
 # --- The two databases ----------------------------------------------------------------------------

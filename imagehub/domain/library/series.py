@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from imagehub.database import MAX_ID
 from imagehub.domain.library import gallery
 from imagehub.domain.library.gallery import GROUPS_PER_PAGE, Tile
+from imagehub.domain.library.search import MAX_WORDS
 from imagehub.errors import NotFoundError
 from imagehub.messages import Message
 from imagehub.models import Group, Series, SeriesGroup, Translation
@@ -75,10 +76,10 @@ def list_all_shown(session: Session) -> list[ShownSeries]:
 def find_shown_series(session: Session, words: str) -> list[ShownSeries]:
     """Find the shown series whose title, place, dates or text have all of some words.
 
-    In whatever languages.
+    In whatever languages. As for works, only the first twelve words count.
     """
     found = _select_shown()
-    parts = words.split()
+    parts = words.split()[:MAX_WORDS]
     for word in parts:
         columns = (Series.title, Series.place, Series.dates, Series.text)
         has_word = [column.icontains(word, autoescape=True) for column in columns]

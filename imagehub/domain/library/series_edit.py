@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import make_batches
+from imagehub.database import count_rows, make_batches
 from imagehub.domain.library.edit import tidy_field
 from imagehub.domain.library.groups import lock_groups
 from imagehub.domain.library.series import get_series
@@ -149,12 +149,15 @@ def place_series(session: Session, number: int, before: int | None) -> int | Non
 def _lock_beside(session: Session, number: int) -> list[int]:
     """Lock the series that have the same parent as one, and list them in their order."""
     series = get_series(session, number)
-    beside = (
-        select(Series.id)
-        .where(Series.parent_id == series.parent_id, Series.state != "trash")
-        .order_by(Series.position, Series.id)
-    )
-    return list(session.scalars(beside.with_for_update()))
+    are_beside = (Series.parent_id == series.parent_id, Series.state != "trash")
+    # An update that changes nothing: SQLite has no FOR UPDATE.
+    lock = update(Series).where(*are_beside)
+    count_rows(session, lock.values(position=Series.position, updated_at=Series.updated_at))
+    beside = select(Series.id).where(*are_beside).order_by(Series.position, Series.id)
+    order = list(session.scalars(beside))
+    if number not in order:  # It has become a part of another one just now.
+        raise NotFoundError("series", number)
+    return order
 
 
 def _number(session: Session, order: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, count_rows, get_database_time, own_transaction
@@ -100,12 +100,9 @@ def purge_expired_series(session: Session) -> int:
 
 @own_transaction
 def _purge_some_series(session: Session) -> int:
-    expired = select(Series).where(
-        Series.state == _TRASH, Series.trashed_at < get_database_time(session) - KEPT
-    )
-    found = session.scalars(expired.limit(_PURGED_AT_ONCE)).all()
-    _delete(session, found)
-    return len(found)
+    found = _lock(session, Series.trashed_at < get_database_time(session) - KEPT)
+    _delete(session, found[:_PURGED_AT_ONCE])
+    return len(found[:_PURGED_AT_ONCE])
 
 
 def purge_series(session: Session, numbers: Sequence[int] | None = None) -> list[str]:
@@ -114,14 +111,24 @@ def purge_series(session: Session, numbers: Sequence[int] | None = None) -> list
     :param numbers: those that are not in the trash are skipped; None for all that are in it.
     :return: the names of the deleted ones.
     """
-    trashed = select(Series).where(Series.state == _TRASH).order_by(Series.id)
+    conditions = []
     if numbers is not None:
-        known = [number for number in numbers if 0 < number <= MAX_ID]
-        trashed = trashed.where(Series.id.in_(known))
-    found = session.scalars(trashed.with_for_update()).all()
+        conditions.append(Series.id.in_([one for one in numbers if 0 < one <= MAX_ID]))
+    found = _lock(session, *conditions)
     names = [name_series(series) for series in found]
     _delete(session, found)
     return names
+
+
+def _lock(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Series]:
+    """Lock series in the trash, and list them: what is restored meanwhile is not deleted.
+
+    An update that changes nothing locks them on both databases: SQLite has no FOR UPDATE.
+    """
+    these = (Series.state == _TRASH, *conditions)
+    lock = update(Series).where(*these)
+    count_rows(session, lock.values(shown_count=Series.shown_count, updated_at=Series.updated_at))
+    return session.scalars(select(Series).where(*these).order_by(Series.id)).all()
 
 
 def _delete(session: Session, trashed: Sequence[Series]) -> None:

@@ -6,9 +6,10 @@ An entry is a page of text or a series; both are in one order.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from imagehub.database import count_rows
 from imagehub.domain.library.series import is_shown, name_series
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.messages import mark
@@ -190,9 +191,12 @@ def _find(session: Session, number: int) -> tuple[MenuEntry, list[MenuEntry]]:
     entry = session.get(MenuEntry, number)
     if entry is None:
         raise NotFoundError("menu entry", number)
+    # Locked, so that two people who move entries at once do not mix their orders: by an update that
+    # changes nothing, since SQLite has no FOR UPDATE.
+    lock = update(MenuEntry).where(MenuEntry.place == entry.place)
+    count_rows(session, lock.values(position=MenuEntry.position))
     place = select(MenuEntry).where(MenuEntry.place == entry.place)
-    # Locked, so that two people who move entries at once do not mix their orders.
-    ordered = place.order_by(MenuEntry.position, MenuEntry.id).with_for_update()
+    ordered = place.order_by(MenuEntry.position, MenuEntry.id)
     order = list(session.scalars(ordered.execution_options(populate_existing=True)))
     trashed = set(session.scalars(select(Series.id).where(Series.state == "trash")))
     # Entries that the admin pages do not show are passed in the same step.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from imagehub.database import MAX_ID, now_utc
+from imagehub.database import MAX_ID, count_rows, now_utc
+from imagehub.domain.library.search import MAX_QUERY_CHARS, MAX_WORDS
 from imagehub.domain.library.search_index import fold
 from imagehub.domain.library.slugs import MAX_SLUG_CHARS, make_slug
 from imagehub.domain.site import menu
@@ -100,8 +101,11 @@ def find_first(session: Session, kind: str) -> Page | None:
 
 
 def find_pages(session: Session, query: str) -> list[Page]:
-    """Find the published pages that contain all words of a query, in any of their languages."""
-    words = fold(query).split()
+    """Find the published pages that contain all words of a query, in any of their languages.
+
+    As for works, only the first twelve words count.
+    """
+    words = fold(query[:MAX_QUERY_CHARS]).split()[:MAX_WORDS]
     published = list_published(session) if words else ()
     translated = list_words(session, Page.__tablename__, [page.id for page in published])
     return [
@@ -204,14 +208,16 @@ def _keep_slug(session: Session, page: Page, slug: str) -> None:
 
 
 def lock_page(session: Session, number: int) -> Page:
-    """Lock a page's row until the end of the transaction.
+    """Lock a page's row until the end of the transaction, and read it.
+
+    An update that changes nothing locks it on both databases: SQLite has no FOR UPDATE.
 
     :raise NotFoundError: there is no such page.
     """
-    page = session.get(Page, number, with_for_update=True) if 0 < number <= MAX_ID else None
-    if page is None:
+    lock = update(Page).where(Page.id == number).values(version=Page.version)
+    if not 0 < number <= MAX_ID or not count_rows(session, lock):
         raise NotFoundError("page", number)
-    return page
+    return session.get_one(Page, number, populate_existing=True)
 
 
 def _touch(page: Page) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Engine, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from benchmarks.catalogue import fill_catalogue
 from imagehub import create_app
 from imagehub.config import load_settings
 from imagehub.database import db, now_utc
-from imagehub.domain.library import groups, series, series_edit, series_trash, trash
+from imagehub.domain.library import groups, search, series, series_edit, series_trash, trash
 from imagehub.domain.library.series_counts import recount_series
 from imagehub.domain.library.series_members import (
     add_members,
@@ -26,6 +26,7 @@ from imagehub.domain.site import translating
 from imagehub.errors import ConflictError, InvalidInputError, NotFoundError
 from imagehub.models import Group, Series, SeriesGroup, Translation
 from tests.domain.library.test_gallery import count_rows_read
+from tests.fixtures.beside import act_at_once
 from tests.fixtures.database import count_statements
 from tests.fixtures.site import Site
 
@@ -156,6 +157,35 @@ def test_a_series_is_deleted_permanently_after_30_days(
     assert (links.list_shares(session)[0].name, share.title) == ("Paper", "Paper")
     assert links.list_shares(session)[0].state == "gone"
     assert session.get(Group, number) is not None
+
+
+def test_a_series_that_is_restored_in_the_last_moment_is_not_deleted(
+    engine: Engine, session: Session
+) -> None:
+    number = make_series(session, "Paper").id
+    series_trash.trash_series(session, number).trashed_at = now_utc() - timedelta(days=31)
+    session.commit()
+    error = act_at_once(
+        engine,
+        lambda one: series_trash.restore_series(one, number),
+        series_trash.purge_expired_series,
+    )
+    assert error is None
+    session.expire_all()
+    assert session.get_one(Series, number).state == "published"
+
+
+def test_two_who_order_series_at_once_do_not_lose_a_move(engine: Engine, session: Session) -> None:
+    a, b, c = (make_series(session, title).id for title in "abc")
+    session.commit()
+    error = act_at_once(
+        engine,
+        lambda one: series_edit.place_series(one, c, a),
+        lambda two: series_edit.place_series(two, b, a),
+    )
+    assert error is None
+    session.expire_all()
+    assert [row.series.id for row in series.list_series(session)] == [c, b, a]
 
 
 def test_a_part_has_no_parts(either_session: Session) -> None:
@@ -294,6 +324,9 @@ def test_series_are_ordered_found_and_given_a_cover(
     assert list_titles(session) == ["Sea", "Land", "50% grey"]
     found = [one.series.title for one in series.find_shown_series(session, "0% GR")]
     assert found == ["50% grey"] and series.find_shown_series(session, "%%") == []
+    with count_statements() as statements:
+        series.find_shown_series(session, " ".join("abcdefghijklmnopqrstuvwxyz"))
+    assert statements[0].count("FROM translation") == search.MAX_WORDS
     series_edit.choose_series_cover(session, sea.id, second)
     assert series.list_shown_series(session)[0].cover.group.id == second
     with pytest.raises(NotFoundError):
