@@ -31,10 +31,11 @@ _PICTURE = re.compile("image:([1-9][0-9]{0,17})")
 # A line "1984. A year" is no item of a list.
 _LARGE_NUMBER = re.compile(r"^([^\S\n]{0,3}[0-9]{3,9})(?=[.)](?:\s|$))", re.MULTILINE)
 _SIGNS = re.compile(r"[*_\[\]<>|\\!]")
-# A text without any of these is the same in Markdown.
-_MARKED = re.compile(r"[*_#\[\]<>|\\`]|^\s*(?:[-+]|[0-9]+[.)]|-+\s*$)", re.MULTILINE)
+# A text without any of these is the same in Markdown. White space at the beginning of a line does
+# not go on in the next one, or the time would grow with the square of the number of empty lines.
+_MARKED = re.compile(r"[*_#\[\]<>|\\`]|^[^\S\n]*(?:[-+]|[0-9]+[.)])", re.MULTILINE)
 _ESCAPED = re.compile(r"[*_#\[\]<>|\\`]")
-_ESCAPED_START = re.compile(r"^(\s*[0-9]{0,9})([-+.)])(?=\s|-|$)", re.MULTILINE)
+_ESCAPED_START = re.compile(r"^([^\S\n]*[0-9]{0,9})([-+.)])(?=\s|-|$)", re.MULTILINE)
 
 
 def make_html(text: str, draw_picture: Callable[[int, str], str] | None = None) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagehub.markdown import MAX_CHARS, list_pictures, make_html, make_plain
+from imagehub.markdown import MAX_CHARS, escape, list_pictures, make_html, make_plain
 
 TAGS = {
     *("p", "br", "hr", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "em"),
@@ -67,6 +67,13 @@ def test_an_evil_text_takes_bounded_time(text: str) -> None:
     make_html(text * (MAX_CHARS // len(text)), draw)
     # Without a bound, some of these take a minute.
     assert time.process_time() - start < 10
+
+
+def test_white_space_takes_bounded_time() -> None:
+    start = time.process_time()
+    make_plain("a" + (" " * 18 + "\n") * 2999 + "b")
+    escape("a" + "\n" * 50_000 + "b")
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

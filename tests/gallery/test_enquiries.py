@@ -1,6 +1,7 @@
 """The forms that visitors write with, and what becomes of what they send."""
 
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from werkzeug.test import TestResponse
 from imagehub.database import now_utc
 from imagehub.domain.enquiries import inbox, spam
 from imagehub.domain.site import pages
+from imagehub.errors import InvalidInputError
 from imagehub.gallery import enquiries
 from imagehub.models import Enquiry, Group, Page
 from tests.fixtures.site import Site, make_site, read_csrf_token
@@ -157,6 +159,13 @@ def test_errors_stand_beside_their_fields_and_nothing_typed_is_lost(open_site: S
 )
 def test_what_is_too_long_or_no_address_is_refused(open_site: Site, field: str, value: str) -> None:
     assert write(open_site, **{field: value}).status_code == 422
+
+
+def test_a_long_address_takes_no_time() -> None:
+    start = time.process_time()
+    with pytest.raises(InvalidInputError):
+        inbox.tidy_letter("Mara", f"a@{'é.' * 49_000}example", "Hello")
+    assert time.process_time() - start < 0.1
 
 
 def test_an_address_is_kept_as_a_header_can_hold_it(open_site: Site) -> None:

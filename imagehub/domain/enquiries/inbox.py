@@ -116,7 +116,10 @@ def _is_visible(text: str) -> bool:
 
 def _tidy_email(text: str) -> str:
     """Return an address that may stand in a header; its domain in ASCII. "" if it is none."""
-    local, at, domain = text.strip().rpartition("@")
+    text = text.strip()
+    if len(text) > MAX_EMAIL_CHARS:  # Encoding a long domain takes seconds.
+        return ""
+    local, at, domain = text.rpartition("@")
     try:
         found = read_email(f"{local}{at}{domain.encode('idna').decode()}")
     except ValueError:  # That of an unknown encoding included.
