@@ -1,15 +1,28 @@
 """The temporary files of workers."""
 
+import io
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from imagehub.locked_folders import LOCK_NAME, create_locked, iter_left_over
+
+
+class _NotedFile(io.BufferedRandom):
+    """A file that calls a function before each part that is written to it."""
+
+    def __init__(self, descriptor: int, note: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(descriptor, "r+b"))
+        self._note = note
+
+    def write(self, data: Any) -> int:
+        self._note()
+        return super().write(data)
 
 
 class Scratch:
@@ -24,11 +37,15 @@ class Scratch:
         self.folder, self._lock = create_locked(data_dir / "scratch", name)
 
     @contextmanager
-    def open_file(self) -> Iterator[tuple[BinaryIO, str]]:
-        """Open a new empty file; it is deleted at the end of the block."""
+    def open_file(self, note: Callable[[], None] = lambda: None) -> Iterator[tuple[BinaryIO, str]]:
+        """Open a new empty file; it is deleted at the end of the block.
+
+        :param note: called before each part that is written, such as to renew a claim while a large
+            original is downloaded. What it raises ends the writing.
+        """
         descriptor, path = tempfile.mkstemp(dir=self.folder)
         try:
-            with os.fdopen(descriptor, "w+b") as file:
+            with _NotedFile(descriptor, note) as file:
                 yield file, path
         finally:
             Path(path).unlink(missing_ok=True)

@@ -256,7 +256,7 @@ class _Making:
         image = self._image
         assert image.drive_account_id is not None
         drive = self._clients.open_drive(image.drive_account_id)
-        with self._job.scratch.open_file() as (file, path):
+        with self._job.scratch.open_file(lambda: self._note_progress(0)) as (file, path):
             item = drive.get_item(image.drive_item_id)
             # That it is the file of the import is checked below, so it need not be as listed.
             download = drive.download(item, file, self._job.max_bytes, True)

@@ -132,6 +132,7 @@ class _Making:
         self._is_pinned = self._is_used = False
         self._problems: list[tuple[int, str, str]] = []
         self._noted_at = 0.0
+        self._count = 0
         self._maker = PictureMaker(
             job.settings.max_pixels * 1_000_000, job.settings.max_original_bytes
         )
@@ -243,7 +244,7 @@ class _Making:
         if source.account_id is None or source.drive_state in AWAY:
             raise NotFoundError("drive item", source.item_id)
         drive = self._clients.open_drive(source.account_id)
-        with self._job.scratch.open_file() as (file, path):
+        with self._job.scratch.open_file(lambda: self._note(self._count)) as (file, path):
             item = drive.get_item(source.item_id)
             # That it is the file of the import is checked below, so it need not be as listed.
             download = drive.download(item, file, self._job.settings.max_original_bytes, True)
@@ -272,6 +273,7 @@ class _Making:
 
         :raise _StoppedError: the claim was lost, or the worker stops.
         """
+        self._count = count
         if not self._job.keep_on():
             raise _StoppedError
         if is_sure or time.monotonic() - self._noted_at >= _NOTE_SECONDS:

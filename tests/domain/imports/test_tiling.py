@@ -296,6 +296,19 @@ def test_a_worker_that_stops_leaves_nothing(hub: ImportHub) -> None:
     assert work(hub) == 1
 
 
+def test_a_worker_that_stops_ends_a_download(hub: ImportHub) -> None:
+    def keep_on() -> bool:
+        """Ask to stop while the original is downloaded: before its tiles have a place."""
+        with Session(hub.session.get_bind()) as session:
+            is_making = session.scalars(select(TileSet.state)).one() == tiles.MAKING
+            places = select(StoredObject.key).where(StoredObject.key.startswith("tiles/"))
+            return not is_making or session.scalar(places) is not None
+
+    assert work(hub, keep_on=keep_on) == 0
+    assert (get_row(hub).state, list_tiles(hub)) == (tiles.WAITING, set())
+    assert work(hub) == 1
+
+
 def test_what_a_crash_left_is_found_and_the_work_is_done_again(hub: ImportHub) -> None:
     class PowerCutError(BaseException):
         pass
