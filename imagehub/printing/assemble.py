@@ -16,10 +16,13 @@ from pathlib import Path
 from imagehub.printing.pictures import PrintPicture
 
 _START = re.compile(rb"startxref\s+(\d+)\s+%%EOF\s*$")
-_STAND_IN = re.compile(rb"/Subtype\s*/Image\b")
+# From the beginning of an object: titles, which may say anything, are in objects too.
+_STAND_IN = re.compile(
+    rb"\d+ 0 obj\s*<<\s*(?:/Length \d+\s*)?/Type\s*/XObject\s*/Subtype\s*/Image\b"
+)
 _WIDTH, _HEIGHT = re.compile(rb"/Width (\d+)\b"), re.compile(rb"/Height 1\b")
 _PAGE_BOX = re.compile(rb"/MediaBox\s*(\[[^\]]*\])")
-_PAGE = re.compile(rb"/Type\s*/Page\b(?!s)")
+_PAGE = re.compile(rb"\d+ 0 obj\s*<<\s*/Type\s*/Page\b(?!s)")
 _ENTRY_BYTES = 20
 
 
@@ -89,7 +92,7 @@ def write_pdf(
             placed.path.unlink()
             put(b"\nendstream\nendobj\n\n")
             continue
-        if _PAGE.search(data[:200]):
+        if _PAGE.match(data):
             page_count += 1
             # Nothing is printed up to the edge, so all boxes are the same.
             data = _PAGE_BOX.sub(rb"/MediaBox\1/TrimBox\1/BleedBox\1", data, count=1)
@@ -143,9 +146,11 @@ def _iter_objects(data: bytes, offsets: list[int]) -> Iterator[tuple[int, bytes]
 
 def _find_stand_in(data: bytes) -> int:
     """Return the number of a stand-in; 0 for any other object."""
+    if not _STAND_IN.match(data):
+        return 0
     head = data.partition(b"stream")[0]
     width = _WIDTH.search(head)
-    if width and _HEIGHT.search(head) and _STAND_IN.search(head):
+    if width and _HEIGHT.search(head):
         return int(width[1])
     return 0
 

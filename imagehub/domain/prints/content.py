@@ -72,11 +72,13 @@ def load_content(session: Session, settings: Settings, row: PrintFile) -> PrintC
     options = read_options(row)
     translator = get_translator(options.language)
     series = session.get(Series, row.series_id) if row.series_id else None
-    use_language(session, options.language, [series])
+    # As on pages: neither the main language nor one that the hub no longer has is read from there.
+    language = options.language if options.language in settings.text_languages[1:] else ""
+    use_language(session, language, [series])
     works = [
         _describe(group, cover, row.kind, options, settings, translator)
         for numbers in make_batches(json.loads(row.groups))
-        for group, cover in _load(session, numbers, options.language)
+        for group, cover in _load(session, numbers, language)
     ]
     return PrintContent(works, _make_data(row, options, settings, translator, series))
 

@@ -22,6 +22,7 @@ from imagehub.domain.prints import files, letters, making
 from imagehub.domain.prints.content import load_content
 from imagehub.domain.prints.files import PrintOptions
 from imagehub.domain.prints.letters import check_before
+from imagehub.domain.translations import write_translation
 from imagehub.models import Group, Image, PrintFile
 from tests.fixtures.importing import ImportHub
 
@@ -143,6 +144,20 @@ def test_a_catalogue_is_made_of_originals_at_the_size_of_print(hub: ImportHub) -
     assert work(hub) == 0, "there is nothing left to do"
 
 
+def test_a_title_like_an_object_of_a_pdf_is_a_title(hub: ImportHub) -> None:
+    title = "/Subtype/Image /Width 1 /Height 1 /Type/Page"
+    for group in hub.session.scalars(select(Group)):
+        group.title = title
+    hub.session.commit()
+    number = request(hub)
+    assert work(hub) == 1
+    pdf = read_pdf(hub, number)
+    assert pdf.count(b"/Title(%b)" % title.encode()) == 2, "in the outline"
+    assert len(list_pictures(pdf)) == 2
+    check_no_picture_is_stretched(pdf)
+    assert get_row(hub, number).page_count == int(re.findall(rb"/Count (\d+)/Kids", pdf)[0])
+
+
 def test_characters_that_no_font_has_are_named_before_and_after(
     hub: ImportHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +262,18 @@ def test_a_stopping_worker_puts_the_file_back(hub: ImportHub) -> None:
     assert (get_row(hub, number).state, list_parts(hub)) == ("waiting", set())
 
 
+def test_a_stopping_worker_ends_a_download(hub: ImportHub) -> None:
+    number = request(hub)
+    scratch = hub.settings.data_dir / "scratch"
+
+    def keep_on() -> bool:
+        return not any(path.is_file() for path in scratch.glob("worker-*/tmp*"))
+
+    assert work(hub, keep_on=keep_on) == 0
+    assert (get_row(hub, number).state, list_parts(hub)) == (files.WAITING, set())
+    assert work(hub) == 1
+
+
 def test_files_are_deleted_by_people_and_after_a_time(hub: ImportHub) -> None:
     first, second = request(hub, "labels"), request(hub, "labels")
     assert work(hub) == 2
@@ -303,6 +330,26 @@ def test_a_series_is_printed_with_its_parts_and_its_text(hub: ImportHub) -> None
     assert json.loads(row.groups) == numbers
     series_trash.trash_series(hub.session, part.id)
     assert files.list_series_groups(hub.session, series.id) == [second]
+
+
+def test_texts_are_in_the_language_of_the_file_as_on_pages(hub: ImportHub) -> None:
+    group = hub.session.scalars(select(Group).order_by(Group.id)).first()
+    assert group is not None
+    texts = {"en": "Lake", "de": "See", "fr": "Lac"}
+    for language, title in texts.items():
+        write_translation(hub.session, group, language, {"title": title})
+    hub.session.commit()
+    main = group.title
+
+    def read(language: str, *languages: str) -> str:
+        row = get_row(hub, request(hub, language=language))
+        settings = replace(hub.settings, text_languages=languages)
+        return load_content(hub.session, settings, row).works[0].title
+
+    assert read("de", "en", "de") == "See"
+    # Left from when it was another language, or after a language was removed.
+    assert read("en", "en", "de") == main
+    assert read("de") == main
 
 
 def test_a_work_by_another_artist_is_printed_under_their_name(hub: ImportHub) -> None:
