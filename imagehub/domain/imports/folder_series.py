@@ -110,10 +110,12 @@ def _use_series(
     title = title[:_TITLE_CHARS]
     is_from_it = Series.folder_id.in_(list_spellings(folder_id))
     is_named_so = (Series.folder_id == "") & (Series.title == title)
-    beside = select(Series.id).where(
+    beside = select(Series.id, Series.folder_id, Series.title).where(
         Series.parent_id == parent_id, Series.state != "trash", or_(is_from_it, is_named_so)
     )
-    number = session.scalar(beside.order_by(Series.folder_id == "", Series.id).limit(1))
+    rows = session.execute(beside.order_by(Series.folder_id == "", Series.id))
+    # To MySQL, titles are equal that differ in case or accents.
+    number = next((row.id for row in rows if row.folder_id or row.title == title), None)
     if number is not None:
         series = lock_series(session, number)
     else:
