@@ -55,8 +55,8 @@ ACCOUNT_FIELDS = (
     "id", "home_account_id", "username", "name", "tenant_id", "is_active", "drive_id", "drive_kind",
 )  # fmt: skip
 SHARE_FIELDS = (
-    "id", "title", "may_download", "has_mark", "view_count", "created_at", "expires_at",
-    "revoked_at", "last_viewed_at", "series_id",
+    "id", "title", "may_download", "takes_lists", "has_mark", "view_count", "created_at",
+    "expires_at", "revoked_at", "last_viewed_at", "series_id",
 )  # fmt: skip
 WATCH_FIELDS = (
     "drive_account_id", "item_id", "path", "way", "is_published", "series_id", "created_at",

@@ -236,7 +236,7 @@ class _Reader:
             self._add(Rendition, {"image_id": row["id"], **rendition})
 
     def _read_share(self, row: dict[str, Any]) -> None:
-        values = _pick(ShareLink, {"series_id": None} | row, SHARE_FIELDS)
+        values = _pick(ShareLink, {"series_id": None, "takes_lists": False} | row, SHARE_FIELDS)
         # Nobody has the secret of this address.
         values["token_hash"] = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
         values["password_hash"] = _NO_PASSWORD if row["has_password"] else ""

@@ -150,7 +150,7 @@ def fill(session: Session) -> str:
         one.created_at = one.updated_at = MOMENT
     share, token = links.create_share(session, 7, [8, 5], "For Bo", password="heath and moor")
     share.view_count = 3
-    links.create_share(session, 7, [], series_id=prints.id)
+    links.create_share(session, 7, [], series_id=prints.id, takes_lists=True)
     session.add(
         WatchedFolder(
             drive_account_id=3,
@@ -319,6 +319,7 @@ def test_share_links_need_new_addresses(
         number, of_series = other.scalars(select(ShareLink.id).order_by(ShareLink.id)).all()
         assert links.list_shares(other)[0].name == "Prints"
         assert links.list_shares(other)[0].share.id == of_series
+        assert [one.share.takes_lists for one in links.list_shares(other)] == [True, False]
         share, new = links.renew_share(other, number)
         assert links.get_open_share(other, new).id == share.id
         items = select(ShareItem.group_id).where(ShareItem.share_id == share.id)
