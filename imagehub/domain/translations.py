@@ -226,12 +226,14 @@ def write_translation(
 def copy_translations(
     session: Session, source: AnyOwner, target: AnyOwner, fields: Sequence[str]
 ) -> None:
-    """Copy translations of some fields to an object that has none of its own."""
+    """Copy translations of some fields to another object; those that it has stay."""
     column = COLUMNS[source.__tablename__]
+    own = {(one.language, one.field) for one in _find(session, [_make_key(target)])}
     session.add_all(
         Translation(
             **{column.key: target.id}, language=found.language, field=found.field, text=found.text
         )
         for found in _find(session, [_make_key(source)], fields=fields)
+        if found.field in fields and (found.language, found.field) not in own
     )
     session.flush()

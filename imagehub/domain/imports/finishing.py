@@ -209,7 +209,7 @@ def _finish_image(
         for key, data in files.items():
             if key not in stored:
                 clients.store.put_object(key, data, mimes[key])
-        old_keys = _use(session, image_id, wanted, finished, pinned_until)
+        old_keys = _use(session, image_id, finish, wanted, finished, pinned_until)
     except ServiceBusyError:
         raise
     except KeyGoneError:
@@ -253,15 +253,22 @@ def _make(
 def _use(
     own: Session,
     image_id: int,
+    finish: Finish,
     wanted: str,
     finished: Sequence[_Finished],
     pinned_until: datetime,
 ) -> list[str]:
     """Show the finished renditions; returns keys that are no longer used.
 
-    If an import has made the renditions anew in the meantime, nothing is changed.
+    If an import has made the renditions anew in the meantime, nothing is changed. If the credits of
+    the work were changed, the image stays flagged, and is finished once more.
+
+    :param wanted: what its finish was to be when the renditions were read.
     """
-    image = own.get(Image, image_id, with_for_update=True, populate_existing=True)
+    # Locked by an update that changes nothing, since SQLite has no FOR UPDATE.
+    this = update(Image).where(Image.id == image_id)
+    count_rows(own, this.values(is_unfinished=Image.is_unfinished, updated_at=Image.updated_at))
+    image = own.get(Image, image_id)
     rows = {
         row.id: row for row in own.scalars(select(Rendition).where(Rendition.image_id == image_id))
     }
@@ -279,7 +286,8 @@ def _use(
         old_keys |= {row.object_key, row.marked_key} - {""}
         row.object_key, row.size_bytes = one.key, len(one.data)
         row.marked_key, row.marked_bytes = one.marked_key, len(one.marked)
-    image.finish, image.is_unfinished = wanted, False
+    group = own.get_one(Group, image.group_id)
+    image.finish, image.is_unfinished = wanted, finish.make_key(group) != wanted
     return sorted(old_keys - fresh.keys())
 
 

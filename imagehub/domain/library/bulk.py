@@ -17,9 +17,11 @@ from imagehub.domain.library.edit import (
 )
 from imagehub.domain.library.groups import get_group, get_locked_groups, refresh_group
 from imagehub.domain.library.images import list_images
+from imagehub.domain.library.series_members import add_in_place
 from imagehub.domain.library.shots import find_twins, put_into
 from imagehub.domain.library.tags import MAX_TAGS_PER_GROUP, list_group_tags, set_tags
 from imagehub.domain.library.trash import Joined, trash_groups
+from imagehub.domain.translations import copy_translations
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.messages import PluralMessage
 from imagehub.models import Group, Image, ImportItem, ImportProposal, ShareItem, TrashEntry
@@ -27,6 +29,8 @@ from imagehub.models import Group, Image, ImportItem, ImportProposal, ShareItem,
 MAX_GROUPS = 5000
 _RECORD = ("medium", "dimensions", "year", "edition", "availability")
 FIELDS = (*_RECORD, *prices.FIELDS, *credits.FIELDS)
+# Who sees a price: fewest first.
+_OPENNESS = ("nowhere", "request", "share", "public")
 # The number of groups that one request looks at, so that none takes long.
 _STEP = 200
 
@@ -175,8 +179,8 @@ def join_groups(
 
     Empty fields of the first group are filled from the others. The others are then moved to the
     trash with their fields, from where they can be restored with their shots. An image whose file
-    the first group already has stays in its group. Imports into the others and share links to them
-    continue with the first group.
+    the first group already has stays in its group. Imports into the others, share links to them and
+    the series that they are in continue with the first group.
 
     :return: the first group, and the numbers of the others.
     :raise InvalidInputError: fewer than two groups, or too many.
@@ -202,16 +206,20 @@ def join_groups(
         moved = [image for image in images if image not in twins]
         shots = [(image.id, image.number, image.position) for image in moved]
         put_into(session, moved, target)
-        for name in ("title", "text", *_RECORD):
-            if not getattr(target, name):
-                setattr(target, name, getattr(other, name))
-        if not target.price:
-            # An amount says nothing without its currency. Who sees it stays as it was.
+        filled = [name for name in ("title", "text", *_RECORD) if not getattr(target, name)]
+        for name in filled:
+            setattr(target, name, getattr(other, name))
+        copy_translations(session, other, target, filled)
+        if not target.price and other.price:
+            # An amount says nothing without its currency. Nobody sees it who did not before.
             target.price, target.currency = other.price, other.currency
+            target.price_shown = min(target.price_shown, other.price_shown, key=_OPENNESS.index)
         tags += [tag.name for tag in list_group_tags(session, other.id)]
         shares = _redirect_references(session, other.id, target)
+        series = add_in_place(session, other.id, target)
         trash_groups(session, [other.id], user_id)
-        session.get_one(TrashEntry, other.id).joined = Joined(target.id, shots, shares).write()
+        joined = Joined(target.id, shots, shares, series)
+        session.get_one(TrashEntry, other.id).joined = joined.write()
     target.version += 1
     set_tags(session, target, list(dict.fromkeys(tags))[:MAX_TAGS_PER_GROUP])
     refresh_group(session, target.id)

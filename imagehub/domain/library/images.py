@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from imagehub.database import MAX_ID, make_batches
+from imagehub.database import MAX_ID, count_rows, make_batches
 from imagehub.domain.library.groups import lock_groups, refresh_groups
+from imagehub.domain.library.tiles import reconsider
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, Rendition, TileSet
 
@@ -86,6 +87,18 @@ def pick_rendition(image: Image, size_px: int, mime_type: str = "image/webp") ->
     if not usable:
         raise NotFoundError("rendition", f"{image.id}/{size_px}")
     return min(usable, key=lambda r: abs(r.size_px - size_px))
+
+
+def note_moved(session: Session, images: Iterable[Image]) -> None:
+    """Have workers look again at images that were moved to another group.
+
+    That may have other credits, which are in the renditions, and want tiles or none.
+    """
+    session.flush()
+    for batch in make_batches(images):
+        ids = [image.id for image in batch]
+        count_rows(session, update(Image).where(Image.id.in_(ids)).values(is_unfinished=True))
+        reconsider(session, ids)
 
 
 def delete_images(session: Session, image_ids: Iterable[int]) -> list[str]:

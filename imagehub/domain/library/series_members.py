@@ -71,6 +71,32 @@ def add_members(session: Session, series_id: int, group_ids: Sequence[int]) -> i
     return added
 
 
+def add_in_place(session: Session, number: int, group: Group) -> list[int]:
+    """Add a group to the series of another one, in its place. Both must be locked.
+
+    :return: ids of the series that it was not in before.
+    """
+    there = select(SeriesGroup.series_id).where(SeriesGroup.group_id == group.id)
+    rows = session.scalars(
+        select(SeriesGroup)
+        .where(SeriesGroup.group_id == number, SeriesGroup.series_id.not_in(there))
+        .order_by(SeriesGroup.series_id)
+    ).all()
+    for row in rows:
+        # Locks the series.
+        add_to_counts(session, {row.series_id: 1 if group.is_shown else 0})
+        session.add(
+            SeriesGroup(
+                series_id=row.series_id,
+                group_id=group.id,
+                position=row.position,
+                is_shown=group.is_shown,
+            )
+        )
+    session.flush()
+    return [row.series_id for row in rows]
+
+
 def remove_member(session: Session, series_id: int, group_id: int) -> None:
     """Remove a group from a series; the group itself stays in the library.
 

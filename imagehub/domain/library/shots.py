@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.database import get_database_time
 from imagehub.domain.library.groups import get_group, get_locked_group, refresh_group
-from imagehub.domain.library.images import get_image, get_images
+from imagehub.domain.library.images import get_image, get_images, note_moved
 from imagehub.domain.library.order import make_first_sort_key, place_group
 from imagehub.domain.translations import copy_translations
 from imagehub.errors import ConflictError, NotFoundError
@@ -119,6 +119,7 @@ def split_shots(session: Session, group_number: int, numbers: Sequence[int]) -> 
         creator=group.creator,
         copyright_notice=group.copyright_notice,
         license_url=group.license_url,
+        tiles=group.tiles,
         sort_key=make_first_sort_key(session),
         created_at=get_database_time(session),
     )
@@ -146,10 +147,8 @@ def put_into(session: Session, images: Sequence[Image], target: Group) -> None:
     for position, image in enumerate(images, start=last + 1):
         image.number, image.position = target.next_image_number, position
         image.group_id = target.id
-        # The credits in its renditions may be those of its former work.
-        image.is_unfinished = True
         target.next_image_number += 1
-    session.flush()
+    note_moved(session, images)
     for image in images:
         session.expire(image, ["group"])
 

@@ -34,6 +34,7 @@ from imagehub.domain.library.groups import (
     refresh_group,
     refresh_groups,
 )
+from imagehub.domain.library.series_members import remove_member
 from imagehub.domain.objects import bookkeeping
 from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.models import Group, Image, ShareItem, TrashEntry
@@ -71,11 +72,13 @@ class Joined:
     :param into: the other group's number; 0 for a group that was not joined.
     :param shots: (id, number, position) of each image before it was moved.
     :param shares: ids of the share links that the other group was added to.
+    :param series: those of the series.
     """
 
     into: int = 0
     shots: Sequence[tuple[int, int, int]] = ()
     shares: Sequence[int] = ()
+    series: Sequence[int] = ()
 
     def write(self) -> str:
         return json.dumps(asdict(self))
@@ -128,6 +131,11 @@ def trash_images(
         state="trash",
         title=group.title,
         folder_name=group.folder_name,
+        # They may become a work of their own.
+        creator=group.creator,
+        copyright_notice=group.copyright_notice,
+        license_url=group.license_url,
+        tiles=group.tiles,
         sort_key=group.sort_key,
         next_image_number=group.next_image_number,
         created_at=get_database_time(session),
@@ -140,7 +148,7 @@ def trash_images(
     for image in selected:
         image.group_id = bag.id
     group.version += 1
-    session.flush()
+    library_images.note_moved(session, selected)
     _mark_alts(session, [bag.id], is_trashed=True)
     refresh_groups(session, [group.id, bag.id])
     session.expire_all()
@@ -324,15 +332,20 @@ def _take_out(session: Session, bag: Group, target: Group, joined: Joined) -> No
     """Move a group's shots back from the group that it was joined into."""
     places = {image_id: place for image_id, *place in joined.shots}
     for batch in make_batches(places):
-        for image in session.scalars(
+        images = session.scalars(
             select(Image).where(Image.id.in_(batch), Image.group_id == target.id)
-        ):
+        ).all()
+        for image in images:
             image.group_id = bag.id
             image.number, image.position = places[image.id]
+        library_images.note_moved(session, images)
     for shares in make_batches(joined.shares):
         session.execute(
             delete(ShareItem).where(ShareItem.group_id == target.id, ShareItem.share_id.in_(shares))
         )
+    for series_id in sorted(joined.series):
+        with suppress(NotFoundError):  # It was deleted, or the group was removed from it.
+            remove_member(session, series_id, target.id)
     target.version += 1
     session.flush()
     session.expire_all()
@@ -345,14 +358,15 @@ def _put_back(session: Session, bag: Group, origin: Group) -> None:
         for image in library_images.list_images(session, origin.id)
         if image.drive_item_id
     }
-    for image in library_images.list_images(session, bag.id):
+    images = library_images.list_images(session, bag.id)
+    for image in images:
         twin = there.get((image.drive_account_id, image.drive_item_id))
         if twin is None:
             image.group_id = origin.id
         else:
             twin.alt = twin.alt if twin.alt.strip() else image.alt
             twin.role = twin.role or image.role
-    session.flush()
+    library_images.note_moved(session, images)
     _mark_alts(session, [origin.id], is_trashed=False)
     session.expire_all()
 

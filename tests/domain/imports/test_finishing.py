@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from imagehub.domain.imports import finishing, process, watermark
 from imagehub.domain.imports.scratch import Scratch
-from imagehub.domain.library import edit, finish, images
+from imagehub.domain.library import bulk, edit, finish, images, trash
 from imagehub.domain.library.edit import Edit
 from imagehub.domain.library.finish import PLAIN, Finish
 from imagehub.domain.objects import bookkeeping
@@ -37,9 +38,9 @@ def import_one(hub: ImportHub, wanted: Finish = PLAIN) -> Image:
     return hub.session.scalars(select(Image)).one()
 
 
-def run(hub: ImportHub, wanted: Finish) -> int:
+def run(hub: ImportHub, wanted: Finish, **changes: Any) -> int:
     hub.session.commit()
-    clients = replace(hub.clients, renderer=hub.renderer)
+    clients = replace(hub.clients, renderer=hub.renderer, **changes)
     scratch = Scratch(hub.settings.data_dir)
     count = finishing.finish_renditions(hub.session, clients, scratch, wanted, "test", lambda: True)
     scratch.close()
@@ -143,10 +144,75 @@ def test_a_rendition_that_was_made_anew_meanwhile_wins(import_hub: ImportHub) ->
         for row in list_rows(hub)
     ]
     until, _ = bookkeeping.pin_keys(hub.session, [rows[0].key])
-    unused = finishing._use(hub.session, image.id, "finish", rows, until)
+    unused = finishing._use(hub.session, image.id, PLAIN, "finish", rows, until)
     assert unused == [rows[0].key]
     hub.session.expire_all()
     assert hub.session.get_one(Image, image.id).finish == ""
+
+
+def test_credits_that_change_while_they_are_written_are_written_once_more(
+    import_hub: ImportHub,
+) -> None:
+    hub = import_hub
+    wanted = make_settings(hub)
+    import_one(hub, wanted)
+
+    def name_artist(name: str) -> None:
+        with Session(hub.session.get_bind()) as session:
+            group = session.scalars(select(Group)).one()
+            edit.save_group(session, group.id, Edit(group.version, {"creator": name}, {}))
+            session.commit()
+
+    assert run(hub, wanted) == 0, "all images were visited"
+    name_artist("Ben")
+
+    class ChangingStore:
+        """The store of the hub; while something is stored, somebody changes the artist."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def put_object(self, *arguments: Any) -> None:
+            store.put_object(*arguments)
+            for name in names:
+                name_artist(name)
+
+    store, names = hub.clients.store, iter(["Cleo"])
+    assert run(hub, wanted, store=ChangingStore()) == 2
+    assert all(b"Cleo" in store.get_object(row.object_key) for row in list_rows(hub))
+    assert hub.session.scalars(select(Image.is_unfinished)).one() is False
+    check_store(hub)
+
+
+def test_shots_that_come_back_have_the_credits_of_their_work_again(import_hub: ImportHub) -> None:
+    hub = import_hub
+    wanted = make_settings(hub)
+    image = import_one(hub, wanted)
+    own = hub.session.get_one(Group, image.group_id)
+    edit.save_group(hub.session, own.id, Edit(own.version, {"creator": "Ben"}, {"creator": ""}))
+    other = Group(title="Other", creator="Cleo", state="draft")
+    hub.session.add(other)
+    hub.session.flush()
+    own_id, other_id = own.id, other.id
+    assert run(hub, wanted) == 1
+
+    def read() -> list[str]:
+        data = hub.clients.store.get_object(list_rows(hub)[0].object_key)
+        return [name for name in ("Ada", "Ben", "Cleo", "Dora") if name.encode() in data]
+
+    bulk.join_groups(hub.session, [other_id, own_id], None)
+    assert (run(hub, wanted), read()) == (1, ["Cleo"])
+    trash.restore(hub.session, own_id)
+    assert (run(hub, wanted), read()) == (1, ["Ben"])
+    # What changes while a shot is in the trash is made up for.
+    hub.session.add(Image(group_id=own_id, number=9, position=9, name="b", drive_item_id="B!1"))
+    bag = trash.trash_images(hub.session, own_id, [1], None)
+    own = hub.session.get_one(Group, own_id)
+    edit.save_group(hub.session, own_id, Edit(own.version, {"creator": "Dora"}, {"creator": "Ben"}))
+    run(hub, wanted)
+    assert read() == ["Ben"]
+    trash.restore(hub.session, bag)
+    assert (run(hub, wanted), read()) == (1, ["Dora"])
 
 
 def test_a_deleted_image_leaves_nothing_behind(import_hub: ImportHub) -> None:

@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from imagehub.domain.library import bulk, groups, shots, tags, trash
+from imagehub.domain.library import bulk, groups, series, series_edit, shots, tags, trash
 from imagehub.domain.library import edit as library_edit
 from imagehub.domain.library import images as library_images
+from imagehub.domain.library.series_counts import recount_series
 from imagehub.domain.sharing import links
+from imagehub.domain.translations import read_translations, write_translation
 from imagehub.errors import InvalidInputError
 from imagehub.models import ShareLink, TrashEntry
 from tests.domain.library.editing import list_names, save
@@ -74,6 +76,65 @@ def test_a_joined_group_is_restored_with_its_fields_and_shots(
     assert list_names(either_session, first) == ["a2.jpg"]
     assert list_names(either_session, target) == ["b1.jpg", "b2.jpg"]
     assert groups.recount_gallery(either_session) == 0
+
+
+def test_a_joined_group_leaves_its_series_and_translations_to_the_target(
+    either_site: Site, either_session: Session, group_id: int
+) -> None:
+    session = either_session
+    other, beside = either_site.add_group(["y.jpg"]), either_site.add_group()
+    sea = series_edit.create_series(session, "Sea", [other, beside])
+    both = series_edit.create_series(session, "Both", [group_id, beside, other])
+    save(session, other, title="Lost", text="Words.")
+    save(session, group_id, title="Wave")
+    texts = {"title": "Perdu", "text": "Des mots."}
+    write_translation(session, groups.get_group(session, other), "fr", texts)
+
+    def read() -> list[list[int]]:
+        session.expire_all()
+        assert recount_series(session) == 0
+        pages = (series.get_series_page(session, one, 1) for one in (sea, both))
+        return [[tile.group.id for tile in page.tiles] for page in pages]
+
+    assert read() == [[other, beside], [group_id, beside, other]]
+    target, _ = bulk.join_groups(session, [group_id, other], None)
+    assert read() == [[group_id, beside], [group_id, beside]]
+    kept = read_translations(session, [target], "fr")[target]
+    assert (kept["title"], kept["text"]) == ("", "Des mots.")
+    trash.restore(session, other)
+    assert read() == [[other, beside], [group_id, beside, other]]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "after"),
+    [
+        ("public", "share", "share"),
+        ("nowhere", "public", "nowhere"),
+        ("public", "public", "public"),
+    ],
+)
+def test_a_price_is_seen_by_nobody_else_after_joining(
+    either_site: Site, either_session: Session, group_id: int, own: str, others: str, after: str
+) -> None:
+    other = either_site.add_group(["y.jpg"])
+    save(either_session, group_id, price_shown=own)
+    save(either_session, other, price="1250", currency="CHF", price_shown=others)
+    group, _ = bulk.join_groups(either_session, [group_id, other], None)
+    assert (group.price, group.currency, group.price_shown) == ("1250", "CHF", after)
+
+
+def test_shots_on_their_own_keep_the_choice_of_tiles_and_the_credits(
+    either_site: Site, either_session: Session, group_id: int
+) -> None:
+    save(either_session, group_id, creator="Ben")
+    groups.get_group(either_session, group_id).tiles = "off"
+    fresh = shots.split_shots(either_session, group_id, [2])
+    assert (fresh.creator, fresh.tiles) == ("Ben", "off")
+    bag = trash.trash_images(either_session, group_id, [3], None)
+    trash.trash_groups(either_session, [group_id], None)
+    alone = trash.restore(either_session, bag)
+    assert alone.id == bag
+    assert (alone.state, alone.creator, alone.tiles) == ("published", "Ben", "off")
 
 
 def test_share_links_to_a_joined_group_show_the_target(
