@@ -44,6 +44,7 @@ from imagehub.errors import (
     NotFoundError,
     PictureError,
     ServiceBusyError,
+    ServiceRefusedError,
 )
 from imagehub.messages import Message, mark
 from imagehub.models import PrintFile
@@ -61,6 +62,8 @@ _MAX_ATTEMPTS = 3
 # Pixels are missed on paper from here on.
 LEAST_DPI = 150
 
+# Why the picture of a work is made from a smaller copy; the others go on.
+_WITHOUT_ORIGINAL = (PictureError, NotFoundError, ConnectionLostError, ServiceRefusedError)
 _NO_ORIGINAL = mark("The original is not in OneDrive.")
 _CHANGED = mark("The original was changed in OneDrive. Import the new version first.")
 _DIED = mark("The worker ended unexpectedly several times while making this file.")
@@ -213,7 +216,7 @@ class _Making:
         if longest_px > source.rendition_px:
             try:
                 picture = self._use_original(source, longest_px, target)
-            except (PictureError, NotFoundError, ConnectionLostError) as error:
+            except _WITHOUT_ORIGINAL as error:
                 sentence = _NO_ORIGINAL if isinstance(error, NotFoundError) else error.sentence
                 self._problem(
                     work,

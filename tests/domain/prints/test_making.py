@@ -205,6 +205,16 @@ def test_a_picture_without_its_original_is_printed_from_a_copy_and_named(hub: Im
     assert list_pictures(read_pdf(hub, number))[0].size == (1920, 1329)
 
 
+def test_an_original_that_onedrive_refuses_does_not_stop_the_others(hub: ImportHub) -> None:
+    number = request(hub)
+    hub.onedrive.set_fault("malware")
+    assert work(hub) == 1
+    row = get_row(hub, number)
+    sentences = [sentence for _, title, sentence in files.list_problems(row) if "Ember" in title]
+    assert any(one.startswith("Printed from a smaller copy.") for one in sentences)
+    assert len(list_pictures(read_pdf(hub, number))) == 2
+
+
 def test_a_cancelled_file_leaves_nothing_and_can_be_made_again(hub: ImportHub) -> None:
     number = request(hub)
 
