@@ -110,6 +110,16 @@ def test_a_script_marks_and_notes_without_leaving_the_page(
     assert f'value="{"n" * 501}"' in page.text
 
 
+def test_long_notes_on_many_works_are_saved(site: Site, works: list[int], path: str) -> None:
+    client, note = site.client(), "é" * shortlists.MAX_LINE_CHARS
+    mark(client, path, works[0])
+    others = range(10_000, 10_000 + shortlists.MAX_WORKS - 1)
+    form = {f"line-{number}": note for number in (works[0], *others)}
+    form["csrf_token"] = read_csrf_token(client, path)
+    assert client.post(f"{path}/list/lines", data=form).status_code == 303
+    assert read_list(client, path) == [("Ember", note)]
+
+
 def test_removing_a_work_from_the_list_keeps_the_notes_and_what_was_typed(
     site: Site, works: list[int], path: str
 ) -> None:
