@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from imagehub.domain.library import images as library_images
 from imagehub.models import Group
 from tests.fixtures.browser import Visit
+from tests.fixtures.programs import wait_until
 from tests.fixtures.served_site import ServedSite
 from tests.journeys.test_videos import FILM, IN_VIEW, import_film, is_paused, wait_until_played
 
@@ -183,3 +184,25 @@ def test_the_page_of_a_group_plays_by_the_keyboard(served_site: ServedSite) -> N
     page.keyboard.press("Space")
     wait_until_played(page, ".shot-video video", 0.2)
     assert seen.find_faults() == []
+
+
+def test_a_film_alone_plays_from_the_wall_without_a_script(
+    served_site: ServedSite, visit: Callable[..., Visit]
+) -> None:
+    import_only_film(served_site, is_loop=True)
+    page = visit(f"{served_site.url}/", java_script_enabled=False).page
+    with page.expect_navigation():
+        page.locator("a[data-open]").click()
+    film = page.locator(ON_PAGE)
+    expect(film).to_have_attribute("controls", "")
+    # A loop starts by itself only where a script can stop it.
+    assert film.get_attribute("autoplay") is None
+    served_site.onedrive.clear_log()
+    box = film.bounding_box()
+    assert box is not None
+    film.click(position={"x": 24, "y": box["height"] - 48})
+
+    def is_playing() -> bool:
+        return 206 in {one["status"] for one in served_site.onedrive.log(path="download.aspx")}
+
+    wait_until(is_playing, what="the film was not asked for")

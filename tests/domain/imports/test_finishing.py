@@ -20,12 +20,14 @@ from imagehub.errors import InvalidInputError, NotFoundError
 from imagehub.imaging.marks import Mark
 from imagehub.models import Group, Image, Rendition, StoredObject, WatermarkPicture
 from tests.fixtures.importing import ImportHub, make_jpeg
+from tests.imaging.video.files import make_mp4
 
 MARK = Mark("© Ada", from_px=960)
 
 
-def import_one(hub: ImportHub, wanted: Finish = PLAIN) -> Image:
-    job_id = hub.create(hub.put_files("One", {"a.jpg": make_jpeg(1, (2400, 1600))}))
+def import_one(hub: ImportHub, wanted: Finish = PLAIN, film: bytes = b"") -> Image:
+    files = {"a.mp4": film} if film else {"a.jpg": make_jpeg(1, (2400, 1600))}
+    job_id = hub.create(hub.put_files("One", files))
     claim = hub.claim(job_id)
     clients = replace(hub.clients, renderer=hub.renderer)
     scratch = Scratch(hub.settings.data_dir)
@@ -64,6 +66,23 @@ def check_store(hub: ImportHub) -> None:
 def make_settings(hub: ImportHub, **values: Any) -> Finish:
     names = {"creator": "Ada", "image_credits": True} | values
     return finish.make_finish(replace(hub.settings, **names), b"")
+
+
+def test_the_still_of_a_video_has_the_watermark_and_credits(import_hub: ImportHub) -> None:
+    hub = import_hub
+    still = make_jpeg(2, (1280, 720))
+    film = import_one(hub, Finish(MARK), make_mp4(content=still))
+    assert film.video_codec == "H.264"
+    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, True, True]
+    check_store(hub)
+    # Another watermark is made from the renditions: neither the video nor its preview is read.
+    hub.onedrive.clear_log()
+    assert run(hub, replace(make_settings(hub), mark=replace(MARK, text="Other"))) == 1
+    assert hub.onedrive.log() == []
+    film = hub.session.scalars(select(Image)).one()
+    assert (film.video_codec, film.duration_ms) == ("H.264", 42_000)
+    assert all(b"Ada" in hub.clients.store.get_object(row.object_key) for row in list_rows(hub))
+    check_store(hub)
 
 
 def test_an_import_makes_both_and_a_change_needs_no_onedrive(import_hub: ImportHub) -> None:
