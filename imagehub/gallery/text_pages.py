@@ -111,9 +111,27 @@ class PageRow(TypedDict):
     menus: list[str]
 
 
+class MenuRow(TypedDict):
+    """An entry of a menu: ``slug`` is that of a page, ``series`` the number of a series."""
+
+    kind: Literal["page", "series"]
+    slug: str | None
+    series: int | None
+    title: str
+    url: str
+
+
+class Menus(TypedDict):
+    header: list[MenuRow]
+    footer: list[MenuRow]
+
+
 class PagesAnswer(TypedDict):
+    """``menu``: the entries of the menus in their order, pages and series."""
+
     code: Literal[1]
     data: list[PageRow]
+    menu: Menus
 
 
 class SlugQuery(BaseModel):
@@ -142,13 +160,32 @@ def api_pages() -> PagesAnswer:
     """List the published pages of text: those of the menus in their order, then the others."""
     session = db.session()
     places: dict[str, list[str]] = {}
-    for place, entries in menu.list_shown_menu(session).items():
+    shown = menu.list_shown_menu(session)
+    for place, entries in shown.items():
         for entry in entries:
             # Those of series have none.
             places.setdefault(entry.slug, []).append(place)
     order = {slug: position for position, slug in enumerate(places)}
     listed = sorted(pages.list_published(session), key=lambda one: order.get(one.slug, len(order)))
-    return {"code": 1, "data": [_describe(page, places.get(page.slug, [])) for page in listed]}
+    return {
+        "code": 1,
+        "data": [_describe(page, places.get(page.slug, [])) for page in listed],
+        "menu": {
+            "header": [_describe_entry(entry) for entry in shown["header"]],
+            "footer": [_describe_entry(entry) for entry in shown["footer"]],
+        },
+    }
+
+
+def _describe_entry(entry: menu.ShownEntry) -> MenuRow:
+    link = _make_link(entry, has_form=False)
+    return {
+        "kind": "page" if entry.series_id is None else "series",
+        "slug": entry.slug or None,
+        "series": entry.series_id,
+        "title": link.title,
+        "url": make_absolute(link.url),
+    }
 
 
 @api.call("GET /site/page", takes=SlugQuery, answer=TextAnswer | NoPageAnswer)

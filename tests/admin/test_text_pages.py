@@ -111,13 +111,30 @@ def test_a_series_is_in_the_menus_beside_pages(either_site: Site) -> None:
     shown = either_site.get(f"/series/{number}/blue-sea").text
     link = f'<a href="/series/{number}/blue-sea" dir="auto" aria-current="page">Blue &amp; sea</a>'
     assert link in shown
-    assert either_site.get("/site/pages").json["data"][0]["menus"] == ["header"]
+    listed = either_site.get("/site/pages").json
+    assert [(row["slug"], row["menus"]) for row in listed["data"]] == [("about", ["header"])]
+    sea = {
+        "kind": "series",
+        "slug": None,
+        "series": number,
+        "title": "Blue & sea",
+        "url": f"http://localhost/series/{number}/blue-sea",
+    }
+    page = {
+        "kind": "page",
+        "slug": "about",
+        "series": None,
+        "title": "About",
+        "url": "http://localhost/pages/about",
+    }
+    assert listed["menu"] == {"header": [sea, page], "footer": [sea]}
     # In one order with the pages, by keys of the list of pages.
     menus = client.get(PAGES).text
     assert menus.count(f'<a href="{path}" dir="auto">Blue &amp; sea</a>') == 2
     entry, about = re.findall(r'data-entry="(\d+)"', menus)[:2]
     send(client, f"{PAGES}/menu/down", PAGES, entry=entry)
     assert list_menu(either_site, "header") == ["About", "Blue &amp; sea"]
+    assert either_site.get("/site/pages").json["menu"]["header"] == [page, sea]
     send(client, f"{PAGES}/menu/order", PAGES, entry=entry, before=about)
     assert list_menu(either_site, "header") == ["Blue &amp; sea", "About"]
     # Without works that visitors see, and in the trash, it is not in a menu.
