@@ -11,6 +11,7 @@ from imagehub.admin.look_pages import LookChoices, list_changes
 from imagehub.admin.words import return_refused, say
 from imagehub.database import db, end_read
 from imagehub.domain.imports.logos import fetch_logo
+from imagehub.domain.imports.site_pictures import Source
 from imagehub.errors import ConnectionLostError, ImageHubError, InvalidInputError, ServiceError
 from imagehub.imaging.once import open_renderer
 from imagehub.web import commit_action
@@ -77,10 +78,11 @@ def use_logo() -> ResponseReturnValue:
     if not fields.item:
         raise InvalidInputError("Select a file first.", {"item": "is empty"})
     choices: dict[str, Any] = list_changes(fields)
-    _account_id, opened = drive.open_drive()
+    account_id, opened = drive.open_drive()
     end_read(db.session())
     with open_renderer() as renderer:
-        logo = fetch_logo(db.session(), get_clients(), renderer, opened, fields.item)
+        source = Source(account_id, fields.item)
+        logo = fetch_logo(db.session(), get_clients(), renderer, opened, source)
     choices["logo_dark" if fields.theme == "dark" else "logo"] = str(logo.id)
     commit_action("add_logo", "site", name=drive.show_name(logo.name))
     say(_("The logo is here. Visitors see it once you save the look."))

@@ -15,6 +15,7 @@ from imagehub.admin.words import return_refused, say
 from imagehub.config import Settings, list_fields
 from imagehub.database import db, end_read
 from imagehub.domain.imports import finishing
+from imagehub.domain.imports.site_pictures import Source
 from imagehub.domain.imports.watermark import choose_picture, read_rendition
 from imagehub.domain.library import finish
 from imagehub.domain.site.settings import get_site
@@ -50,10 +51,11 @@ class _Look(Form):
 
 
 class _Place(Form):
-    """``page``: OneDrive's mark of a page of the folder."""
+    """``page``: OneDrive's mark of a page of the folder. ``draft``: see ``settings_draft``."""
 
     folder: FormText = ""
     page: FormText = ""
+    draft: FormText = ""
 
 
 class _File(_Place):
@@ -63,12 +65,13 @@ class _File(_Place):
 def _refuse(error: ImageHubError) -> ResponseReturnValue:
     if isinstance(error, ConnectionLostError | ServiceError):
         return drive.show_trouble(error)
-    folder = read_form(_File).folder or None
-    return return_refused(error, url_for(".choose_mark_file", folder=folder))
+    file = read_form(_File)
+    place = {"folder": file.folder or None, "draft": file.draft or None}
+    return return_refused(error, url_for(".choose_mark_file", **place))  # type: ignore[arg-type]
 
 
-def _find_place() -> str:
-    return url_for(".show_settings", _anchor="watermark")
+def _find_place(draft: str) -> str:
+    return url_for(".show_settings", draft=draft or None, _anchor="watermark")
 
 
 @blueprint.get("/admin/settings/watermark/picture")
@@ -83,10 +86,10 @@ def choose_mark_file() -> ResponseReturnValue:
             "A picture of one colour with a transparent ground becomes light or dark as needed. "
             "The file is fetched once."
         ),
-        back=(_find_place(), _("Settings")),
+        back=(_find_place(query.draft), _("Settings")),
         here=".choose_mark_file",
         use_url=url_for(".choose_mark_picture"),
-        kept={},
+        kept={"draft": query.draft} if query.draft else {},
         **drive.describe_choices(query.folder, query.page),
     )
 
@@ -100,15 +103,17 @@ def choose_mark_file() -> ResponseReturnValue:
 )
 def choose_mark_picture() -> ResponseReturnValue:
     """Fetch the picture of the watermark from OneDrive."""
-    item_id = read_form(_File).item
-    if not item_id:
+    file = read_form(_File)
+    if not file.item:
         raise InvalidInputError("Select a file first.", {"item": "is empty"})
-    _account_id, opened = drive.open_drive()
+    account_id, opened = drive.open_drive()
     with open_renderer() as renderer:
-        name = choose_picture(db.session(), get_clients(), renderer, opened, item_id)
+        source = Source(account_id, file.item)
+        name = choose_picture(db.session(), get_clients(), renderer, opened, source)
     commit_action("choose_mark_picture", "site", name=name)
-    say(_("Saved."))
-    return redirect(_find_place(), 303)
+    words = _("The picture is saved. Your other changes are not saved yet.")
+    say(words if file.draft else _("Saved."))
+    return redirect(_find_place(file.draft), 303)
 
 
 @blueprint.get("/admin/settings/watermark/preview.webp")

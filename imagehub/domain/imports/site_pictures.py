@@ -1,10 +1,17 @@
-"""Pictures of the site, such as logos: fetched from OneDrive once, kept in object storage."""
+"""Pictures of the site, such as logos: fetched from OneDrive once, kept in object storage.
+
+Of what file in OneDrive each was made is a row among the settings, so that manifests can say it and
+a rebuild can fetch it again.
+"""
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+from sqlalchemy import Connection, delete, select, union
 from sqlalchemy.orm import Session
 
 from imagehub.clients import Clients, Drive
@@ -13,11 +20,21 @@ from imagehub.domain.imports.saving import StoredFile, put_file
 from imagehub.domain.objects.bookkeeping import pin_keys, use_keys
 from imagehub.errors import InvalidInputError, PictureError
 from imagehub.messages import mark
+from imagehub.models import HubSetting, LogoPicture, WatermarkPicture
 
 Made = TypeVar("Made")
 
 _MAX_FILE_BYTES = 20_000_000
 _ENDINGS = {"image/webp": "webp", "image/png": "png"}
+_SOURCE, _DIGEST_CHARS = "made_from:", 40
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file in OneDrive that a picture was made of."""
+
+    account: int
+    item: str
 
 
 def fetch_picture(
@@ -46,18 +63,48 @@ def fetch_picture(
 
 
 def store_picture(
-    session: Session, clients: Clients, folder: str, data: bytes, mime_type: str
+    session: Session, clients: Clients, folder: str, data: bytes, mime_type: str, again: bool
 ) -> str:
     """Store a picture under a key made of its content, and return the key. Not committed.
 
+    :param again: also if the rows say that it is stored already.
     :raise ServiceError: the object storage does not answer.
     """
     key = f"{folder}/{hashlib.sha256(data).hexdigest()}.{_ENDINGS[mime_type]}"
     pinned_until, stored = pin_keys(session, [key])
-    if key not in stored:
+    if again or key not in stored:
         put_file(clients.store, key, StoredFile(data, mime_type))
     use_keys(session, {key: len(data)}, pinned_until)
     return key
+
+
+def keep_source(session: Session, key: str, source: Source) -> None:
+    """Note of what file the picture with this key was made; forget those of former pictures.
+
+    Flushed, not committed. The row with the key is there already.
+    """
+    used = session.scalars(
+        union(select(LogoPicture.object_key), select(WatermarkPicture.object_key))
+    ).all()
+    session.execute(
+        delete(HubSetting).where(
+            HubSetting.name.startswith(_SOURCE, autoescape=True),
+            HubSetting.name.not_in([_make_name(one) for one in (*used, key)]),
+        )
+    )
+    session.merge(HubSetting(name=_make_name(key), value=json.dumps(asdict(source))))
+    session.flush()
+
+
+def find_source(session: Session | Connection, key: str) -> Source | None:
+    """Return the file that a picture was made of; None if it is unknown."""
+    query = select(HubSetting.value).where(HubSetting.name == _make_name(key))
+    text = session.scalar(query)
+    return None if text is None else Source(**json.loads(text))
+
+
+def _make_name(key: str) -> str:
+    return _SOURCE + key.rpartition("/")[2][:_DIGEST_CHARS]
 
 
 def refuse(sentence: str) -> InvalidInputError:

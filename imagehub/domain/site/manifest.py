@@ -2,10 +2,11 @@
 
 The first line is the header, the last one counts the others, so that a manifest that was cut off is
 noticed. In between there are, in this order: ``setting``, ``account`` (of OneDrive, without
-tokens), ``tag``, ``group`` with its tags and its place in the trash, ``image`` with its renditions,
-``series`` with its groups (those that are parts of others last), ``share`` with its groups,
-``watch`` for a watched folder, ``page`` of text, ``menu`` entry of a page or a series,
-``former_slug`` of a page, ``translation`` of a text of a group, an image, a series or a page.
+tokens), ``logo`` and ``watermark`` with the files that they were made of, ``tag``, ``group`` with
+its tags and its place in the trash, ``image`` with its renditions, ``series`` with its groups
+(those that are parts of others last), ``share`` with its groups, ``watch`` for a watched folder,
+``page`` of text, ``menu`` entry of a page or a series, ``former_slug`` of a page, ``translation``
+of a text of a group, an image, a series or a page.
 Numbers are those of the hub. A rendition's key contains the SHA-256 of its bytes.
 
 A column of groups, images, tags and renditions is exported unless it is named here; of the other
@@ -18,13 +19,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
 from importlib import metadata
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from imagehub.domain.site.settings import LOGO_FIELDS, SITE_FIELDS
+from imagehub.domain.imports.site_pictures import find_source
+from imagehub.domain.site.settings import SITE_FIELDS
 from imagehub.models import (
     DriveAccount,
     FormerSlug,
@@ -32,6 +35,7 @@ from imagehub.models import (
     GroupTag,
     HubSetting,
     Image,
+    LogoPicture,
     MenuEntry,
     Page,
     Rendition,
@@ -39,18 +43,19 @@ from imagehub.models import (
     SeriesGroup,
     ShareItem,
     ShareLink,
+    StoredObject,
     Tag,
     Translation,
     TrashEntry,
     WatchedFolder,
+    WatermarkPicture,
 )
 
 FORMAT = 1
 _PAGE = 500
 
 ROOT_FOLDER = "root_folder"
-# Logos are chosen again.
-SETTINGS = (*(name for name in SITE_FIELDS if name not in LOGO_FIELDS), ROOT_FOLDER)
+SETTINGS = (*SITE_FIELDS, ROOT_FOLDER)
 ACCOUNT_FIELDS = (
     "id", "home_account_id", "username", "name", "tenant_id", "is_active", "drive_id", "drive_kind",
 )  # fmt: skip
@@ -61,6 +66,8 @@ SHARE_FIELDS = (
 WATCH_FIELDS = (
     "drive_account_id", "item_id", "path", "way", "is_published", "series_id", "created_at",
 )  # fmt: skip
+LOGO_FIELDS = ("id", "object_key", "name", "width_px", "height_px", "created_at")
+WATERMARK_FIELDS = ("id", "object_key", "name")
 PAGE_FIELDS = tuple(column.name for column in Page.__table__.columns)
 TRANSLATION_FIELDS = (
     "group_id", "image_id", "series_id", "page_id", "language", "field", "text",
@@ -95,6 +102,7 @@ _EXPORTED_MODELS = (
     GroupTag,
     HubSetting,
     Image,
+    LogoPicture,
     MenuEntry,
     Page,
     Rendition,
@@ -106,6 +114,7 @@ _EXPORTED_MODELS = (
     Translation,
     TrashEntry,
     WatchedFolder,
+    WatermarkPicture,
 )
 EXPORTED_TABLES = frozenset(model.__tablename__ for model in _EXPORTED_MODELS)
 LEFT_OUT_TABLES: Mapping[str, str] = {
@@ -132,7 +141,6 @@ LEFT_OUT_TABLES: Mapping[str, str] = {
     "lease": "held by running programs",
     "legacy_row": "keys of the first version's tables",
     "likeness": "made from the covers",
-    "logo_picture": "chosen again",
     "likeness_band": "made from the covers",
     "notice": "messages that one hub has sent",
     "pending_sign_in": "a secret that lasts for minutes",
@@ -145,11 +153,10 @@ LEFT_OUT_TABLES: Mapping[str, str] = {
     "sign_in_failure": "protects accounts of people",
     "sign_in_session": "a secret of a person",
     "skipped_enquiry": "messages that one hub has sent",
-    "stored_object": "made from the renditions",
+    "stored_object": "made from the renditions and pictures",
     "tile_set": "made again by workers",
     "upload_session": "a secret that lasts for hours",
     "user": "accounts of people",
-    "watermark_picture": "chosen again",
     "watched_item": "found again by the next check of OneDrive",
 }
 
@@ -222,6 +229,12 @@ def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "setting", {"name": row["name"], "value": json.loads(row["value"])}
     for row in _iter_table(connection, DriveAccount, ACCOUNT_FIELDS):
         yield "account", row
+    for kind, model, names in (
+        ("logo", LogoPicture, LOGO_FIELDS),
+        ("watermark", WatermarkPicture, WATERMARK_FIELDS),
+    ):
+        for row in _iter_table(connection, model, names):
+            yield kind, row | _describe_object(connection, row["object_key"])
     for row in _iter_table(connection, Tag, TAG_FIELDS):
         yield "tag", row
     for page in _iter_pages(connection, Group, GROUP_FIELDS):
@@ -261,6 +274,16 @@ def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
     for row in _iter_table(connection, Translation, ("id", *TRANSLATION_FIELDS)):
         del row["id"]
         yield "translation", row
+
+
+def _describe_object(connection: Connection, key: str) -> dict[str, Any]:
+    """Return the size of a picture of the site, and the file that it was made of."""
+    size = select(StoredObject.size_bytes).where(StoredObject.key == key)
+    source = find_source(connection, key)
+    return {
+        "size_bytes": connection.execute(size).scalar() or 0,
+        "source": None if source is None else asdict(source),
+    }
 
 
 def _iter_series(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:

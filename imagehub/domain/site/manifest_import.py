@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imagehub.database import MAX_ID, Base, UTCDateTime, now_utc
+from imagehub.domain.imports.site_pictures import Source, keep_source
 from imagehub.domain.library import prices
 from imagehub.domain.library.facet_index import fill_facets
 from imagehub.domain.library.groups import recount_gallery
@@ -32,6 +33,7 @@ from imagehub.domain.site.manifest import (
     FORMER_SLUG_FIELDS,
     GROUP_FIELDS,
     IMAGE_FIELDS,
+    LOGO_FIELDS,
     MENU_FIELDS,
     PAGE_FIELDS,
     RENDITION_FIELDS,
@@ -43,6 +45,7 @@ from imagehub.domain.site.manifest import (
     TRANSLATION_FIELDS,
     TRASH_FIELDS,
     WATCH_FIELDS,
+    WATERMARK_FIELDS,
 )
 from imagehub.domain.sync.schedule import ask_for_check
 from imagehub.domain.sync.watched_folders import TREE, find_watch, note_places
@@ -58,6 +61,7 @@ from imagehub.models import (
     ImportJob,
     ImportPlan,
     LegacyRow,
+    LogoPicture,
     MenuEntry,
     Page,
     Rendition,
@@ -70,6 +74,7 @@ from imagehub.models import (
     Translation,
     TrashEntry,
     WatchedFolder,
+    WatermarkPicture,
 )
 
 _MUST_BE_EMPTY = (
@@ -100,7 +105,7 @@ def check_is_empty(session: Session) -> None:
         if session.scalar(select(exists().select_from(model))):
             raise ConflictError(
                 "This hub is not empty: a manifest can only be read into a hub without groups, "
-                "images, tags, series, share links, pages and imports. Nothing was changed."
+                "images, tags, series, share links, pages, logos and imports. Nothing was changed."
             )
 
 
@@ -210,6 +215,24 @@ class _Reader:
             known = account.id
             self._imported.unconnected.append(account.username or account.name)
         self._accounts[number] = known
+
+    def _read_logo(self, row: dict[str, Any]) -> None:
+        self._add_picture(LogoPicture, _pick(LogoPicture, row, LOGO_FIELDS), row)
+
+    def _read_watermark(self, row: dict[str, Any]) -> None:
+        values = _pick(WatermarkPicture, row, WATERMARK_FIELDS)
+        self._add_picture(WatermarkPicture, values, row)
+
+    def _add_picture(
+        self, model: type[Base], values: dict[str, Any], row: Mapping[str, Any]
+    ) -> None:
+        """Add a picture of the site at once: its source is kept beside it."""
+        self._insert_objects([_pick(StoredObject, row, ("size_bytes",)) | values])
+        self._add(model, values)
+        self._flush()
+        if (source := row["source"]) is not None and source["account"] in self._accounts:
+            kept = Source(self._accounts[source["account"]], str(source["item"]))
+            keep_source(self._session, values["object_key"], kept)
 
     def _read_tag(self, row: dict[str, Any]) -> None:
         self._add(Tag, _pick(Tag, row, TAG_FIELDS))
@@ -330,6 +353,8 @@ class _Reader:
 _READERS: Mapping[str, Any] = {
     "setting": _Reader._read_setting,
     "account": _Reader._read_account,
+    "logo": _Reader._read_logo,
+    "watermark": _Reader._read_watermark,
     "tag": _Reader._read_tag,
     "group": _Reader._read_group,
     "image": _Reader._read_image,
@@ -350,8 +375,8 @@ _NEW_IN_SERIES: dict[str, Any] = {
     "last_day": None,
 }
 _ORDER = (
-    Tag, Group, GroupTag, TrashEntry, Image, Rendition, Series, SeriesGroup, ShareLink, ShareItem,
-    Page, MenuEntry, FormerSlug, Translation,
+    LogoPicture, WatermarkPicture, Tag, Group, GroupTag, TrashEntry, Image, Rendition, Series,
+    SeriesGroup, ShareLink, ShareItem, Page, MenuEntry, FormerSlug, Translation,
 )  # fmt: skip
 
 

@@ -25,15 +25,20 @@ from imagehub.models import (
     DriveAccount,
     Group,
     Image,
+    LogoPicture,
     Rendition,
     Series,
     StoredObject,
     TileSet,
     WatchedFolder,
+    WatermarkPicture,
 )
 
 _ASK_BATCH = 20
 _LONGEST_WAIT_SECONDS = 60.0
+
+# Pictures of the site: kind of line in a manifest → table.
+_PICTURES: Mapping[str, Any] = {"logo": LogoPicture, "watermark": WatermarkPicture}
 
 # What can be found: meaning, and whether something is missing then.
 FINDINGS: Mapping[str, tuple[str, bool]] = {
@@ -50,6 +55,7 @@ FINDINGS: Mapping[str, tuple[str, bool]] = {
     "image": ("images of the manifest that the hub lacks", True),
     "series": ("series of the manifest that the hub lacks", True),
     "watch": ("watched folders of the manifest that the hub lacks", True),
+    "picture": ("logos and pictures of watermarks of the manifest that the hub lacks", True),
     "rendition": ("renditions of the manifest that the storage lacks", True),
 }
 
@@ -109,7 +115,7 @@ def verify_stores(
 
 
 def name_users(session: Session, key: str) -> str:
-    """Name the images that use an object, for a person."""
+    """Name the images, or pictures of the site, that use an object, for a person."""
     rows = session.execute(
         select(Image.id, Image.group_id, Image.number)
         .outerjoin(Rendition, Rendition.image_id == Image.id)
@@ -126,7 +132,12 @@ def name_users(session: Session, key: str) -> str:
         .limit(3)
     ).all()
     end_read(session)
-    return ", ".join(f"group {row.group_id}, shot {row.number}" for row in rows)
+    words = [f"group {row.group_id}, shot {row.number}" for row in rows]
+    for kind, model in _PICTURES.items():
+        names = session.scalars(select(model.name).where(model.object_key == key).distinct())
+        words += [f"{kind} {name}" for name in names]
+    end_read(session)
+    return ", ".join(words)
 
 
 # --- Originals ------------------------------------------------------------------------------------
@@ -212,6 +223,11 @@ def verify_manifest(
                 ids[kind].add(row["id"])
             for one in row.get("renditions", ()) if kind == "image" else ():
                 keys[one["object_key"]] = f"group {row['group_id']}, shot {row['number']}"
+            if kind in _PICTURES:
+                model = _PICTURES[kind]
+                used = exists().where(model.object_key == row["object_key"])
+                if not session.scalar(select(used)):
+                    found.add("picture", f"{kind} {row['name']}")
             if kind == "series" and session.get(Series, row["id"]) is None:
                 found.add(kind, f"{row['title']} ({row['id']})")
             if kind == "watch" and not _is_watched(session, row["item_id"]):

@@ -149,7 +149,9 @@ def verify(manifest: str, deep: bool, originals: bool) -> None:
     "connected, by their content.",
 )
 def rebuild(missing_only: bool, group: int | None, is_matching: bool) -> None:
-    """Make all renditions again from OneDrive, while the hub runs.
+    """Make all renditions, logos and the watermark's picture again from OneDrive.
+
+    The hub has to run meanwhile.
 
     It can be stopped and run again, and goes on where it was.
     """
@@ -171,7 +173,7 @@ def rebuild(missing_only: bool, group: int | None, is_matching: bool) -> None:
     if rebuilt.is_stopped:
         click.echo("Stopped. Run the command again to go on.")
         sys.exit(130)
-    sys.exit(1 if rebuilt.outcome.failed or rebuilt.progress.without else 0)
+    sys.exit(1 if rebuilt.lacks_something else 0)
 
 
 COMMANDS = (backup, restore, export, import_manifest, verify, rebuild)

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from imagehub.clients import Clients
 from imagehub.config import Settings
 from imagehub.domain.leases import acquire_lease, make_owner, release_lease
-from imagehub.domain.site import matching, rebuild
+from imagehub.domain.site import matching, rebuild, rebuild_pictures
 from imagehub.domain.site.rebuild import Outcome, Progress
 from imagehub.errors import ImageHubError
+from imagehub.imaging.once import open_renderer
 from imagehub.queue import check_queue, count_worker_threads
 from imagehub.runtime.folder_import import NO_PROGRESS_SECONDS
 
@@ -28,12 +29,25 @@ class RebuildError(ImageHubError):
 
 
 @dataclass
+class RebuiltPictures:
+    """How many logos and pictures of watermarks were made again, and how many could not be."""
+
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass
 class Rebuilt:
     """The result. ``is_stopped``: a person stopped it; run again, it goes on."""
 
     progress: Progress
     outcome: Outcome = field(default_factory=Outcome)
     is_stopped: bool = False
+    pictures: RebuiltPictures = field(default_factory=RebuiltPictures)
+
+    @property
+    def lacks_something(self) -> bool:
+        return bool(self.outcome.failed or self.progress.without or self.pictures.failed)
 
     def describe(self) -> str:
         """List the counts, one line for each kind."""
@@ -42,6 +56,8 @@ class Rebuilt:
             (self.outcome.failed, "failed"),
             (self.progress.without, "without an original in a connected OneDrive"),
             (self.progress.complete, "complete already"),
+            (self.pictures.done, "logos and pictures of watermarks made again"),
+            (self.pictures.failed, "logos and pictures of watermarks failed"),
         ]
         first, *others = rows
         shown = [first, *(row for row in others if row[0])]
@@ -70,6 +86,9 @@ def rebuild_renditions(
     if progress is not None:
         say(f"Going on after {progress.seen:,} images.")
     progress = progress or rebuild.begin(session, group, missing_only)
+    pictures = RebuiltPictures()
+    if group is None:
+        pictures = _rebuild_pictures(session, settings, clients, missing_only, say)
     run = _Run(session, settings, clients, progress, say)
     total = rebuild.count_images(session, group)
     is_terminal = sys.stdout.isatty()
@@ -84,12 +103,39 @@ def rebuild_renditions(
             bar.update(run.count_finished() - bar.pos)
     except KeyboardInterrupt:
         session.rollback()
-        return Rebuilt(run.progress, run.outcome, is_stopped=True)
+        return Rebuilt(run.progress, run.outcome, is_stopped=True, pictures=pictures)
     finally:
         release_lease(session, _LEASE, owner)
     rebuild.forget_progress(session)
     session.commit()
-    return Rebuilt(run.progress, run.outcome)
+    return Rebuilt(run.progress, run.outcome, pictures=pictures)
+
+
+def _rebuild_pictures(
+    session: Session, settings: Settings, clients: Clients, missing_only: bool, say: Say
+) -> RebuiltPictures:
+    """Make logos and the picture of the watermark again; commits each.
+
+    They come first, because renditions with a watermark need its picture.
+    """
+    made = RebuiltPictures()
+    pictures = rebuild_pictures.list_pictures(session)
+    if missing_only:
+        complete = rebuild_pictures.is_complete
+        pictures = [one for one in pictures if not complete(session, clients, one)]
+    if not pictures:
+        return made
+    with open_renderer() as renderer:
+        for picture in pictures:
+            try:
+                rebuild_pictures.remake_picture(session, clients, renderer, settings, picture)
+                session.commit()
+                made.done += 1
+            except (ImageHubError, OSError) as error:
+                session.rollback()
+                say(f"  {picture.words}: {error}")
+                made.failed += 1
+    return made
 
 
 class _Run:

@@ -232,9 +232,12 @@ def _copy_database(database: Path, snapshot: Path) -> None:
 
 
 def _iter_keys(snapshot: Path) -> Iterator[str]:
-    """Yield the keys of the objects that renditions use, and the prefixes of tiles."""
+    """Yield the keys of the objects of images and of the site, and the prefixes of tiles."""
     query = (
         "SELECT object_key FROM rendition UNION"
+        " SELECT marked_key FROM rendition WHERE marked_key <> '' UNION"
+        " SELECT object_key FROM logo_picture UNION"
+        " SELECT object_key FROM watermark_picture UNION"
         " SELECT object_key FROM tile_set WHERE object_key <> '' ORDER BY object_key"
     )
     with closing(sqlite3.connect(snapshot)) as database:

@@ -4,19 +4,24 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
+from imagehub.config import load_settings
+from imagehub.domain.imports.site_pictures import Source, find_source, keep_source
 from imagehub.domain.library import groups, search, series, series_edit
 from imagehub.domain.library.search_index import refresh_search
+from imagehub.domain.objects.bookkeeping import leave_unused
 from imagehub.domain.people import passwords
 from imagehub.domain.sharing import links
 from imagehub.domain.site import menu, pages
 from imagehub.domain.site.manifest import iter_lines, open_snapshot
 from imagehub.domain.site.manifest_import import ManifestError, read_manifest
+from imagehub.domain.site.settings import get_site
 from imagehub.domain.sync.watched_folders import TREE
 from imagehub.domain.translations import write_translation
 from imagehub.errors import ConflictError
@@ -28,6 +33,7 @@ from imagehub.models import (
     GroupTag,
     HubSetting,
     Image,
+    LogoPicture,
     Rendition,
     ShareItem,
     ShareLink,
@@ -37,10 +43,12 @@ from imagehub.models import (
     User,
     WatchedFolder,
     WatchedItem,
+    WatermarkPicture,
 )
 from tests.fixtures.database import open_engine
 
 MOMENT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+LOGO_KEY, MARK_KEY = f"logos/{'1' * 64}.webp", f"watermark/{'2' * 64}.png"
 KEY = "renditions/{0}/{0}/" + "{0}" * 32 + ".webp"
 SECRETS = ("secret-of-the-admin", "sealed tokens", "hash-of-a-token", "hook-secret")
 
@@ -184,6 +192,32 @@ def fill(session: Session) -> str:
     return token
 
 
+def fill_look(session: Session) -> None:
+    """Add a look with a logo and a watermark."""
+    for key in (LOGO_KEY, MARK_KEY):
+        session.add(StoredObject(key=key, size_bytes=321))
+    session.add(WatermarkPicture(id=1, object_key=MARK_KEY, name="Zeichen ü.png"))
+    for number in (2, 6):
+        session.add(
+            LogoPicture(
+                id=number,
+                object_key=LOGO_KEY,
+                name="Logo ü.png",
+                width_px=300,
+                height_px=100,
+                created_at=MOMENT,
+            )
+        )
+    session.flush()
+    keep_source(session, LOGO_KEY, Source(3, "Logo!1"))
+    for name, value in (
+        ("layout", "rows"), ("typefaces", "eb-garamond"), ("featured_work", "5"), ("logo", "6"),
+        ("watermark", "picture"),
+    ):  # fmt: skip
+        session.add(HubSetting(name=name, value=json.dumps(value)))
+    session.commit()
+
+
 def export(engine: Engine) -> list[str]:
     with open_snapshot(engine) as connection:
         return list(iter_lines(connection))
@@ -255,6 +289,32 @@ def test_links_and_searches_go_on(engine: Engine, filled: Session, other_engine:
         assert new.id == 41
     with Session(other_engine) as session:
         assert search.list_group_ids(session, "heath") == [5]
+
+
+def test_the_look_comes_along(
+    engine: Engine, filled: Session, other_engine: Engine, tmp_path: Path
+) -> None:
+    fill_look(filled)
+    lines = export(engine)
+    with Session(other_engine) as session:
+        # The account has another number there.
+        session.add(DriveAccount(id=3, home_account_id="home-1", token_cache=b""))
+        session.commit()
+        imported = read_manifest(session, lines)
+        session.commit()
+        assert (imported.counts["logo"], imported.counts["watermark"]) == (2, 1)
+        site = get_site(session, load_settings({"IMAGEHUB_DATA_DIR": str(tmp_path)}, None))
+        assert (site.layout, site.typefaces, site.featured_work) == ("rows", "eb-garamond", 5)
+        assert (site.logo, site.logo_dark, site.watermark) == (6, 0, "picture")
+        logo = session.get_one(LogoPicture, 6)
+        assert (logo.object_key, logo.name, logo.width_px) == (LOGO_KEY, "Logo ü.png", 300)
+        account = session.scalars(
+            select(DriveAccount.id).where(DriveAccount.home_account_id == "home-3")
+        ).one()
+        assert find_source(session, LOGO_KEY) == Source(account, "Logo!1")
+        # This one was chosen before the hub noted such things.
+        assert find_source(session, MARK_KEY) is None
+        assert leave_unused(session, [LOGO_KEY, MARK_KEY]) == 0
 
 
 def test_a_manifest_from_before_there_were_prices_is_read(

@@ -105,6 +105,26 @@ def read_members(data: bytes) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
 
 
+def test_pictures_of_the_site_are_saved(hub: Settings, tmp_path: Path) -> None:
+    keys = (f"logos/{'1' * 64}.webp", f"watermark/{'2' * 64}.png", f"renditions/{'3' * 64}.webp")
+    with closing(sqlite3.connect(hub.data_dir / "imagehub.db", isolation_level=None)) as database:
+        add_row(database, "logo_picture", object_key=keys[0], created_at=MOMENT)
+        add_row(database, "watermark_picture", id=1, object_key=keys[1])
+        # With the watermark.
+        database.execute("UPDATE rendition SET marked_key = ? WHERE image_id = 1", (keys[2],))
+        for key in keys:
+            add_row(database, "stored_object", key=key, size_bytes=5, created_at=MOMENT)
+            path = hub.data_dir / "objects" / "imagehub" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(key[:5].encode())
+    saved = save.save_hub(hub, str(tmp_path / "hub.tar"))
+    assert (saved.object_count, saved.missing_count) == (5, 0)
+    target = read_settings(tmp_path / "new")
+    restore.restore_hub(target, str(tmp_path / "hub.tar"))
+    before, after = (read_tree(one.data_dir / "objects") for one in (hub, target))
+    assert before == after and len(after) == 5
+
+
 # --- There and back -------------------------------------------------------------------------------
 
 
