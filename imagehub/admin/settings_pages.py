@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from pydantic import Field, create_model
 
 from imagehub.admin import act, blueprint
+from imagehub.admin.settings_draft import read_draft, write_draft
 from imagehub.admin.watermark import MARK_FIELDS, describe_watermark
 from imagehub.admin.words import list_currencies, say
 from imagehub.config import PREFIX
@@ -24,7 +25,7 @@ from imagehub.messages import Message, mark
 from imagehub.translator import LANGUAGES
 from imagehub.web import commit_action
 from imagehub.web.errors import get_error_status
-from imagehub.web.forms import Checkbox, Form, FormText, FormTexts, read_form
+from imagehub.web.forms import Checkbox, Form, FormText, FormTexts, read_form, read_query
 from imagehub.web.i18n import translate
 from imagehub.web.palette import LIGHT_GROUND
 from imagehub.wiring import build_channels, get_given_settings, get_settings, refresh_settings
@@ -181,14 +182,24 @@ def _read_texts() -> tuple[dict[str, str], dict[str, str]]:
 
 @blueprint.get("/admin/settings")
 def show_settings() -> ResponseReturnValue:
-    """Show the form with the settings in force."""
-    return _render()
+    """Show the form with the settings in force, and over them what is not saved yet."""
+    draft = read_draft(read_query(_Draft).draft)
+    given = get_given_settings().given
+    return _render({n: t for n, t in draft.touched.items() if n not in given}, draft.base)
+
+
+class _Draft(Form):
+    draft: FormText = ""
+
+
+def _read_touched() -> tuple[dict[str, str], dict[str, str]]:
+    """Read the form: the settings that were changed in it, and all as they were shown."""
+    texts, base = _read_texts()
+    return {name: text for name, text in texts.items() if text != base.get(name)}, base
 
 
 def _show_again(error: ImageHubError) -> ResponseReturnValue:
-    texts, base = _read_texts()
-    touched = {name: text for name, text in texts.items() if text != base.get(name)}
-    return _render(touched, base, error), get_error_status(error)
+    return _render(*_read_touched(), error), get_error_status(error)
 
 
 @act("/admin/settings", _show_again, InvalidInputError, SettingConflictError)
@@ -206,9 +217,19 @@ def save_settings() -> ResponseReturnValue:
 @blueprint.post("/admin/settings/watermark")
 def show_watermark() -> ResponseReturnValue:
     """Show the watermark as it stands in the form on a work; nothing is saved."""
-    texts, base = _read_texts()
-    touched = {name: text for name, text in texts.items() if text != base.get(name)}
-    return _render(touched, base)
+    return _render(*_read_touched())
+
+
+def _keep_form(error: ImageHubError) -> ResponseReturnValue:
+    say(str(error), is_fault=True)
+    return _render(*_read_touched()), get_error_status(error)
+
+
+@act("/admin/settings/watermark/leave", _keep_form, InvalidInputError)
+def leave_for_mark_file() -> ResponseReturnValue:
+    """Redirect to the files to choose from, keeping what was changed in the form."""
+    draft = write_draft(*_read_touched())
+    return redirect(url_for("admin.choose_mark_file", draft=draft or None), 303)
 
 
 @blueprint.post("/admin/settings/downloads")
@@ -263,6 +284,7 @@ def _render(
             # The form now shows what others saved.
             was[name] = text
     shown = {**current, **touched}
+    is_changed = any(text != current[name] for name, text in touched.items())
     return render_template(
         "admin/settings.html",
         site_texts=_load_texts(shown["site_texts"]),
@@ -272,6 +294,7 @@ def _render(
         values=shown,
         was=was,
         faults=faults,
+        is_changed=is_changed,
         is_conflict=isinstance(error, SettingConflictError),
         given=get_given_settings().given,
         prefix=PREFIX,

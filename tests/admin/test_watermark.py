@@ -2,16 +2,21 @@
 
 import io
 import re
+import secrets
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image as Picture
 
+from imagehub.admin.settings_draft import write_draft
 from imagehub.models import Image, Rendition
 from imagehub.wiring import get_clients
 from tests.admin.pages import read_toasts, send
 from tests.admin.test_logo_pages import list_items
-from tests.fixtures.site import ConnectedSite, Site
+from tests.fixtures.site import ConnectedSite, Site, make_site
 
 PAGE = "/admin/settings"
 TEXT = {"watermark": "text", "watermark_text": "© Ada"}
@@ -115,7 +120,9 @@ def test_the_picture_is_chosen_among_files(connected_site: ConnectedSite) -> Non
     site.put_files("Logos", {"mark.png": logo.getvalue(), "bad.png": b"no picture"})
     client = site.signed_in_client()
     address = f"{PAGE}/watermark/picture"
-    assert f'href="{address}"' in client.get(PAGE).text
+    leave = f"{PAGE}/watermark/leave"
+    assert f'formaction="{leave}"' in client.get(PAGE).text
+    assert send(client, leave, PAGE).location.startswith(address)
     folder = list_items(client.get(address).text)["Logos"]
     files = list_items(client.get(address, query_string={"folder": folder}).text)
     assert sorted(files) == ["bad.png", "mark.png"]
@@ -126,3 +133,84 @@ def test_the_picture_is_chosen_among_files(connected_site: ConnectedSite) -> Non
     assert send(client, address, PAGE, item="NOTHING!1").status_code == 404
     send(client, address, PAGE, item=files["mark.png"])
     assert "Now: mark.png" in client.get(PAGE).text
+
+
+@pytest.fixture
+def files(connected_site: ConnectedSite) -> dict[str, str]:
+    """Put a picture and a broken one into the drive; return their ids and the folder's."""
+    logo = io.BytesIO()
+    Picture.new("RGBA", (40, 10), (0, 0, 0, 255)).save(logo, "PNG")
+    connected_site.put_files("Logos", {"mark.png": logo.getvalue(), "bad.png": b"no picture"})
+    folder, items = connected_site.find_folder("Logos")
+    return {**items, "folder": folder}
+
+
+CHANGED = {
+    "title": "Häuser & “Bilder”", "was_title": "ImageHub",
+    "watermark": "picture", "was_watermark": "off",
+    "watermark_strength": "x", "was_watermark_strength": "30",
+    "tagline": "", "was_tagline": "",
+    "was_feeds": "on",
+    "accent": "#a1b2c3", "was_accent": "#000000",
+    "title_de": "Haus", "text_languages": ["", "en", "de"], "was_text_languages": "",
+}  # fmt: skip
+
+
+def read_form_values(html: str) -> dict[str, str]:
+    found = dict(re.findall(r'<input[^>]* name="([^"]+)" value="([^"]*)"', html))
+    found["watermark"] = re.findall(r'name="watermark" value="([^"]*)" checked', html)[0]
+    return {name: unescape(text) for name, text in found.items()}
+
+
+def test_edits_stay_while_the_picture_is_chosen(
+    connected_site: ConnectedSite, files: dict[str, str]
+) -> None:
+    client = connected_site.signed_in_client()
+    place = send(client, f"{PAGE}/watermark/leave", PAGE, **CHANGED).location
+    draft = dict(parse_qsl(urlsplit(place).query))["draft"]
+    picker = client.get(place).text
+    # The way through the folders and the way back keep them.
+    links = re.findall(r'href="(/admin/settings[^"]*)"', picker)
+    kept = [link for link in links if "draft=" in link]
+    assert len(kept) >= 2
+    bad = send(client, f"{PAGE}/watermark/picture", PAGE, item=files["bad.png"], draft=draft)
+    assert f"draft={draft}" in bad.location
+    fields = {"item": files["mark.png"], "folder": files["folder"], "draft": draft}
+    back = send(client, f"{PAGE}/watermark/picture", PAGE, **fields).location
+    assert back == f"{PAGE}?draft={draft}#watermark"
+    for address in (back, unescape(next(one for one in kept if "picture" not in one))):
+        page = client.get(address).text
+        values = read_form_values(page)
+        assert values["title"] == CHANGED["title"]
+        assert values["watermark"] == "picture"
+        assert values["watermark_strength"] == "x"
+        assert values["title_de"] == "Haus"
+        assert 'name="feeds" value="on" checked' not in page
+        # A change of another person would be noticed.
+        assert values["was_accent"] == "#000000"
+        assert "data-unsaved" in page
+    assert "<title>ImageHub</title>" in connected_site.get("/").text, "nothing is saved"
+    assert "data-unsaved" not in client.get(PAGE).text
+
+
+def test_edits_that_are_too_long_for_an_address_stay_in_the_form(site: Site) -> None:
+    client = site.signed_in_client()
+    words = secrets.token_hex(4000)
+    answer = send(client, f"{PAGE}/watermark/leave", PAGE, tagline=words, was_tagline="")
+    assert answer.status_code == 422
+    assert "Save them first." in answer.text and words in answer.text
+
+
+@pytest.mark.parametrize(
+    "draft", ["x", "eJwD", "!!", "a" * 5000, "eNqrVjJUslIyBAAJbwHj", "eNqLjgUAARUAuQ"]
+)
+def test_a_damaged_draft_shows_the_settings(site: Site, draft: str) -> None:
+    answer = site.signed_in_client().get(f"{PAGE}?draft={draft}")
+    assert answer.status_code == 200 and "data-unsaved" not in answer.text
+
+
+def test_a_draft_changes_no_setting_of_the_environment(tmp_path: Path) -> None:
+    site = make_site(tmp_path, title="Fixed")
+    draft = write_draft({"title": "Elsewhere", "layout": "rows", "s3_bucket": "x"}, {})
+    page = site.signed_in_client().get(f"{PAGE}?draft={draft}").text
+    assert "Elsewhere" not in page and "data-unsaved" not in page
