@@ -34,6 +34,7 @@ from imagehub.gallery.pictures import (
     make_group_url,
     make_picture,
     make_slug,
+    shrink_picture,
 )
 from imagehub.gallery.tiles import make_tiles_base
 from imagehub.gallery.videos import make_lasting_video_url
@@ -162,7 +163,7 @@ def _show_work(group: Group, chosen: Image | None, series_id: int) -> ResponseRe
     for tile in tiles:
         is_similar = tile.group.id in similar_ids
         name = f"{'k' if is_similar else 'r'}{tile.group.id}"
-        picture = make_picture(tile.group, tile.cover, name)
+        picture = shrink_picture(tile.cover, make_picture(tile.group, tile.cover, name))
         (similar if is_similar else related).append({"group": tile.group, "picture": picture})
         small.append(picture)
     for mark, pictures in (("#", large), (".", small)):

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from babel.dates import format_date
@@ -201,6 +201,19 @@ def make_picture(
         role=role,
         video=make_video(image, video_url),
     )
+
+
+def shrink_picture(image: Image, picture: Picture) -> Picture:
+    """Give a picture that is shown small, or not in each window, the pixels of its smallest file.
+
+    A browser takes the size of one that it does not show from these attributes. Each rendition has
+    rounded sides, so the shape of the largest one is slightly another than that of the file loaded.
+    """
+    usable = [one for one in image.renditions if one.mime_type == "image/webp"]
+    if not usable:
+        return picture
+    least = min(usable, key=lambda one: one.width_px)
+    return replace(picture, width=least.width_px, height=least.height_px)
 
 
 def _name_original(image: Image) -> str:

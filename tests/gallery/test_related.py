@@ -126,3 +126,19 @@ def test_related_works_are_below_the_label_and_for_phones_below_the_other_shots(
     assert tiles[0] == tiles[1] != []
     page = site.get(f"/groups/{alone}", follow_redirects=True).text
     assert "is-split" not in page and page.count('class="related') == 1
+
+
+def test_pictures_of_other_works_have_the_shape_of_the_file_that_is_loaded(site: Site) -> None:
+    """A browser takes the size of a picture that it does not show from its attributes."""
+    numbers = [site.add_group(["a.jpg", "b.jpg"]) for _ in range(9)]
+    with site.session() as session:
+        for size, height in ((480, 389), (960, 777), (1920, 1554)):
+            session.execute(
+                update(Rendition).where(Rendition.size_px == size).values(height_px=height)
+            )
+    page = site.get(f"/groups/{numbers[4]}", follow_redirects=True).text
+    lists = re.findall(r'<section class="(?:related|similar).*?</section>', page, re.DOTALL)
+    assert len(lists) == 2, "below the label, and hidden on a desktop below the other shots"
+    for part in lists:
+        sizes = re.findall(r'<img [^>]*width="(\d+)" height="(\d+)"', part)
+        assert sizes == [("480", "389")] * 4
