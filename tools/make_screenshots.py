@@ -1,4 +1,6 @@
-"""Make the screenshots of the README from the demo: ``python -m tools.make_screenshots``.
+"""Make the screenshots of the documentation from the demo: ``python -m tools.make_screenshots``.
+
+With names (``front``, ``admin``, ``look``) only those.
 
 Each file shows two pages, or the two themes of one page, side by side.
 """
@@ -31,9 +33,9 @@ def main(names: list[str]) -> None:
         browser = play.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--headless", "--no-sandbox"]
         )
-        for name, shoot in (("front", shoot_front), ("admin", shoot_admin)):
+        for name, take in SHEETS.items():
             if not names or name in names:
-                save(ROOT / "docs" / f"{name}.webp", shoot(browser, address))
+                save(ROOT / "docs" / f"{name}.webp", take(browser, address))
         browser.close()
 
 
@@ -51,12 +53,7 @@ def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
     shots = []
     for scheme in ("light", "dark"):
         context = open_context(browser, scheme)
-        page = context.new_page()
-        page.goto(f"{address}/sign-in")
-        page.fill("[name=name]", "admin")
-        page.fill("[name=password]", PASSWORD)
-        page.press("[name=password]", "Enter")
-        page.wait_for_url("**/admin/**")
+        page = sign_in(context, address)
         if scheme == "light":
             shots.append(shoot(page, f"{address}/admin/library"))
         else:
@@ -68,6 +65,30 @@ def shoot_admin(browser: Browser, address: str) -> list[Image.Image]:
             shots.append(shoot(page, f"{page.url}?view=grid"))
         context.close()
     return shots
+
+
+def shoot_look(browser: Browser, address: str) -> list[Image.Image]:
+    """Take what can be chosen in the light theme, and the preview of a choice in the dark one."""
+    chosen = "layout=rows&typefaces=eb-garamond"
+    shots = []
+    for scheme, path in (("light", "look"), ("dark", "look/preview")):
+        context = open_context(browser, scheme)
+        shots.append(shoot(sign_in(context, address), f"{address}/admin/{path}?{chosen}"))
+        context.close()
+    return shots
+
+
+SHEETS = {"front": shoot_front, "admin": shoot_admin, "look": shoot_look}
+
+
+def sign_in(context: BrowserContext, address: str) -> Page:
+    page = context.new_page()
+    page.goto(f"{address}/sign-in")
+    page.fill("[name=name]", "admin")
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_url("**/admin/**")
+    return page
 
 
 def open_context(browser: Browser, scheme: str) -> BrowserContext:
