@@ -35,6 +35,8 @@ def test_a_visitor_sees_a_work_in_a_room_and_life_size(
     width = float(str(card.get_attribute("width")))
     assert width == pytest.approx(before + 0.01 * CARD_MM, abs=0.01)
     page.get_by_role("button", name="Show the work life-size").click()
+    heading = page.get_by_role("heading", name="Life-size on this screen").bounding_box()
+    assert heading is not None and heading["y"] >= 16, "at the edge of the window"
     for _ in range(2):
         work = page.get_by_role("region", name="The work, life-size").get_by_role("img")
         expect(work).to_be_visible()

@@ -62,7 +62,10 @@ export function setUpScreen(section) {
       (Math.min(width, frame.clientWidth) * Math.min(height, innerHeight * 0.8)) / (width * height);
     const percent = Math.max(1, Math.round(share * 100));
     get(section, "[data-fit]").textContent = share > 0.995 ? t("fits") : t("larger", { percent });
-    frame.scrollTo((width - frame.clientWidth) / 2, (height - frame.clientHeight) / 2);
+    frame.scrollTo(
+      (frame.scrollWidth - frame.clientWidth) / 2,
+      (frame.scrollHeight - frame.clientHeight) / 2,
+    );
   }
 
   slider.value = String(read() ?? USUAL);
