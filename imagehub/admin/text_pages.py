@@ -30,7 +30,7 @@ from imagehub.web.forms import (
     read_form,
     read_query,
 )
-from imagehub.web.i18n import translate
+from imagehub.web.i18n import format_number, translate
 from imagehub.wiring import get_clients
 
 _MAX_PICTURES = 24
@@ -223,36 +223,39 @@ def choose_picture() -> ResponseReturnValue:
     """Find images of published works, with what to write to show them in a text.
 
     A script gets JSON: ``pictures`` with ``image``, ``title``, ``alt``, ``picture``, ``more_url``
-    and ``shots``, and ``next_url``, "" for none.
+    and ``shots``, ``next_url``, "" for none, and ``note``, what is to be known at the end.
     """
     fields, session = read_query(_Query), db.session()
     query = " ".join(fields.q.split())[: search.MAX_QUERY_CHARS]
-    number, page_count = max(1, fields.page), 1
+    number, note = max(1, fields.page), ""
     if fields.work:
         group = gallery.get_shown_group(session, fields.work)
         images = library_images.list_images(session, group.id)
         first = (number - 1) * _MAX_PICTURES
         tiles = [gallery.Tile(group, one) for one in images[first : first + _MAX_PICTURES]]
         page_count = -(-len(images) // _MAX_PICTURES)
-    else:
-        found = (
-            search.find_groups(session, query, number, _MAX_PICTURES)
-            if query
-            else gallery.get_page(session, number, _MAX_PICTURES)
-        )
+    elif query:
+        found = search.find_groups(session, query, number, _MAX_PICTURES)
         tiles, page_count = list(found.tiles), found.page_count
+        if found.has_more:
+            note = _("More than %(count)s works", count=format_number(found.group_count))
+    else:
+        page = gallery.get_page(session, number, _MAX_PICTURES)
+        tiles, page_count = list(page.tiles), page.page_count
     choices = [_make_choice(tile, has_more=not fields.work) for tile in tiles]
     next_url = url_for(
         ".choose_picture", q=query or None, work=fields.work or None, page=number + 1
     )
-    next_url = next_url if number < page_count else ""
+    next_url, note = (next_url, "") if number < page_count else ("", note)
     if is_api_call():
-        return jsonify({"pictures": [one._asdict() for one in choices], "next_url": next_url})
+        pictures = [one._asdict() for one in choices]
+        return jsonify({"pictures": pictures, "next_url": next_url, "note": note})
     return render_template(
         "admin/page_pictures.html",
         choices=choices,
         query=query,
         next_url=next_url,
+        note=note,
         is_narrow=bool(fields.work or number > 1),
     )
 

@@ -8,8 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from imagehub.admin import text_pages
 from imagehub.database import db, now_utc
-from imagehub.domain.library import series_edit, series_trash
+from imagehub.domain.library import search, series_edit, series_trash
 from imagehub.domain.library.groups import refresh_groups
 from imagehub.domain.library.images import get_image
 from imagehub.domain.site import menu
@@ -272,6 +273,24 @@ def test_a_script_finds_images_for_texts_with_all_shots_of_a_work(site: Site) ->
     assert [one["image"] for one in shots["pictures"]] == [first, second]
     assert shots["next_url"] == ""
     assert fetch("?q=nothing-like-it")["pictures"] == []
+
+
+def test_a_search_for_images_says_at_its_end_that_more_were_found(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        site.add_group(["sea.jpg"])
+    client, url = site.signed_in_client(), f"{PAGES}/pictures?q=sea"
+    script = {"Accept": "application/json"}
+    assert client.get(url, headers=script).get_json()["note"] == ""
+    monkeypatch.setattr(search, "_MAX_RANKED", 3)
+    monkeypatch.setattr(search, "MAX_LISTED", 3)
+    answer = client.get(url, headers=script).get_json()
+    assert (len(answer["pictures"]), answer["note"]) == (3, "More than 3 works")
+    assert "More than 3 works" in client.get(url).text
+    monkeypatch.setattr(text_pages, "_MAX_PICTURES", 2)
+    answer = client.get(url, headers=script).get_json()
+    assert answer["next_url"] and not answer["note"]
 
 
 def test_pages_of_one_kind_get_addresses_of_their_own(site: Site) -> None:

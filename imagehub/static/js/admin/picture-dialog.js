@@ -110,6 +110,7 @@ export function choosePicture(field, url) {
       back.hidden = !isWork;
       const count = findAll(list, "[type=radio]").length;
       status.textContent = count ? t("images_found", { count }) : t("no_images_found");
+      if (found.note) status.textContent += `. ${found.note}`;
       // The button that was pressed may be gone.
       if (isWork || isAdded) options[0]?.querySelector("input")?.focus();
     } catch (error) {
