@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
+# "DeleteObjects", Amazon S3 API reference, allows 1,000. Swift deletes them one after the other and
+# answers at the end, which must be before the read timeout.
+_DELETED_AT_ONCE = 250
 
 
 class S3Store:
@@ -203,8 +206,7 @@ class S3Store:
 
     def delete_objects(self, keys: Iterable[str]) -> None:
         remaining = iter(keys)
-        # "DeleteObjects", Amazon S3 API reference: up to 1,000 keys in one request.
-        while batch := [check_key(key) for key in islice(remaining, 1000)]:
+        while batch := [check_key(key) for key in islice(remaining, _DELETED_AT_ONCE)]:
             with self._translated("delete objects"):
                 self._delete_batch(batch)
 
