@@ -20,14 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flask_migrate import upgrade
 from sqlalchemy import NullPool, create_engine
 
 from benchmarks.catalogue import SHOTS_PER_GROUP, fill_catalogue
 from imagehub import create_app
 from imagehub.config import Settings, load_settings
 from imagehub.database import db
-from imagehub.runtime.serve import make_gunicorn_command
+from imagehub.runtime.serve import make_gunicorn_command, migrate_database
 from tests.fixtures.database import MariaDB, run_mariadb
 from tests.support import get_free_port
 
@@ -97,8 +96,8 @@ def make_hub(server: MariaDB, folder: Path, image_count: int, page_cache_mb: int
         None,
     )
     app = create_app(settings)
+    migrate_database(app)
     with app.app_context():
-        upgrade()
         db.session.remove()
         db.engine.dispose()
     # The hub's own connections time out after a minute; a million rows may take longer.

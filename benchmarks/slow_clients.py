@@ -18,14 +18,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from flask_migrate import upgrade
-
 from benchmarks.catalogue import fill_catalogue
 from benchmarks.page_load import wait_for
 from imagehub import create_app
 from imagehub.config import Settings, load_settings
 from imagehub.database import db
-from imagehub.runtime.serve import make_gunicorn_command
+from imagehub.runtime.serve import make_gunicorn_command, migrate_database
 from tests.support import get_free_port
 
 WORKERS = {"gunicorn's": "gthread", "the hub's": ""}
@@ -74,8 +72,8 @@ def print_row(what: str, unit: str, numbers: list[float]) -> None:
 def make_hub(folder: Path) -> Settings:
     settings = load_settings({"IMAGEHUB_DATA_DIR": str(folder / "data")}, None)
     app = create_app(settings)
+    migrate_database(app)
     with app.app_context():
-        upgrade()
         fill_catalogue(db.engine, 240)
         db.session.remove()
         db.engine.dispose()
