@@ -461,12 +461,12 @@ def test_a_migration_that_is_stopped_goes_on_and_does_nothing_twice(
 ) -> None:
     for image in range(1, 5):
         first_version.add(1, image, f"{image}.jpg", make_picture(image))
-    # The third row cannot be read before the program is stopped.
+    # The third picture cannot be read before the program is stopped.
     first_version.execute("RENAME TABLE imagedb TO pictures")
     first_version.execute(
-        "CREATE VIEW imagedb AS SELECT `index`, image_group, image_id, image_name, title,"
-        " IF(`index` = 3, IF(SLEEP(600), NULL, image_folder), image_folder) AS image_folder,"
-        " full_image FROM pictures"
+        "CREATE VIEW imagedb AS SELECT `index`, image_group, image_id, image_folder, image_name,"
+        " title, IF(`index` = 3, IF(SLEEP(600), NULL, full_image), full_image) AS full_image"
+        " FROM pictures"
     )
     assert run("migrate").exit_code == 0
     command = start_command(

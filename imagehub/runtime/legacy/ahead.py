@@ -80,6 +80,7 @@ class Ahead:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        self._work.old.stop_reading()
         self._threads.shutdown(wait=True, cancel_futures=True)
         for row in self._waiting:
             if row.prepared is not None and not row.prepared.cancelled():

@@ -106,9 +106,20 @@ class OldDatabase:
         event.listen(self._engine, "connect", _make_read_only)
         self._columns: dict[str, set[str]] = {}
         self._piece_chars = MAX_PIECE_CHARS
+        self._is_stopped = False
+        # The server's number of the connection that reads a picture.
+        self._reader = 0
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def stop_reading(self) -> None:
+        """End the reading of a picture in another thread, which raises an error there."""
+        self._is_stopped = True
+        if self._reader:
+            # Everyone may end their own queries.
+            with suppress(SourceError), self._open("end the reading") as connection:
+                connection.execute(text(f"KILL QUERY {self._reader}"))
 
     def check(self) -> list[str]:
         """Look which tables there are; return what is missing besides ``imagedb``, as sentences.
@@ -176,9 +187,11 @@ class OldDatabase:
             " WHERE `index` = :key LIMIT 1"
         )
         # One transaction reads one version of the row, whatever the first version writes.
-        with self._open("read an old picture") as connection:
+        with self._open("read an old picture") as connection, self._noted(connection):
             start = 1
             while True:
+                if self._is_stopped:
+                    raise SourceError("Reading was ended.")
                 values = {"key": key, "start": start, "size": self._piece_chars}
                 found = connection.scalar(query, values)
                 if not found:
@@ -190,6 +203,15 @@ class OldDatabase:
                 if length < self._piece_chars:
                     return
                 start += length
+
+    @contextmanager
+    def _noted(self, connection: Connection) -> Iterator[None]:
+        """Let :meth:`stop_reading` know the connection that reads."""
+        self._reader = int(connection.scalar(text("SELECT CONNECTION_ID()")) or 0)
+        try:
+            yield
+        finally:
+            self._reader = 0
 
     def iter_people(self) -> Iterator[OldPerson]:
         with self._open("read the old accounts") as connection:
