@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import and_, case, delete, event, func, insert, or_, select, true, update
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from imagehub.database import count_rows, make_batches
 from imagehub.domain.library.colours import name_color
@@ -125,19 +125,14 @@ def fill_facets(session: Session, after: int = 0) -> int:
     shown = select(func.sum(GalleryBucket.shown_count))
     if not after and (session.scalar(counted) or 0) == int(session.scalar(shown) or 0):
         return 0
-    all_id = session.scalar(select(FacetValue.id).where(is_all)) or 0
-    entry = aliased(FacetEntry)
-    missing = session.scalars(
-        select(Group.id)
-        .outerjoin(entry, and_(entry.value_id == all_id, entry.group_id == Group.id))
-        .where(Group.id > after, Group.is_shown == true(), entry.group_id.is_(None))
-        .order_by(Group.id)
-        .limit(_GROUPS_PER_READ)
+    ids = session.scalars(
+        select(Group.id).where(Group.id > after).order_by(Group.id).limit(_GROUPS_PER_READ)
     ).all()
-    if not missing:
-        return 0
-    refresh_facets(session, missing)
-    return int(missing[-1])
+    all_id = session.scalar(select(FacetValue.id).where(is_all)) or 0
+    entries = select(FacetEntry.group_id).where(FacetEntry.value_id == all_id)
+    known = set(session.scalars(entries.where(FacetEntry.group_id.in_(ids))))
+    refresh_facets(session, [group_id for group_id in ids if group_id not in known])
+    return int(ids[-1]) if ids else 0
 
 
 def list_stale_facets(session: Session, after: int) -> tuple[list[int], int]:
