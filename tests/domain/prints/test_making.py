@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,9 +276,11 @@ def test_a_stopping_worker_puts_the_file_back(hub: ImportHub) -> None:
 def test_a_stopping_worker_ends_a_download(hub: ImportHub) -> None:
     number = request(hub)
     scratch = hub.settings.data_dir / "scratch"
+    begun: list[Path] = []
 
     def keep_on() -> bool:
-        return not any(path.is_file() for path in scratch.glob("worker-*/tmp*"))
+        begun.extend(path for path in scratch.glob("worker-*/tmp*") if path.is_file())
+        return not begun
 
     assert work(hub, keep_on=keep_on) == 0
     assert (get_row(hub, number).state, list_parts(hub)) == (files.WAITING, set())
