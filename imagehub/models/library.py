@@ -169,7 +169,13 @@ class Image(Base):
         Index("ix_image_folder_id", "folder_id"),
         Index("ix_image_private_state", "private_state", "id"),
         Index("ix_image_words_state", "words_state", "group_id"),
-        Index("ix_image_preview_reason", "preview_reason", "group_id"),
+        Index(
+            "ix_image_preview_reason",
+            "preview_reason",
+            "group_id",
+            # Nearly all images have none, so SQLite would take the index for useless.
+            sqlite_where=text("preview_reason != ''"),
+        ),
         Index("ix_image_is_unfinished", "is_unfinished", "id"),
         {"sqlite_autoincrement": True},
     )

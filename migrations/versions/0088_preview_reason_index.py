@@ -7,6 +7,7 @@ Rules: one schema change per file, as MySQL commits each at once: it only adds a
 downgrade keep rows; works on SQLite and MySQL/MariaDB.
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0088"
@@ -18,7 +19,12 @@ INDEX = "ix_image_preview_reason"
 
 
 def upgrade() -> None:
-    op.create_index(INDEX, "image", ["preview_reason", "group_id"])
+    op.create_index(
+        INDEX,
+        "image",
+        ["preview_reason", "group_id"],
+        sqlite_where=sa.text("preview_reason != ''"),
+    )
 
 
 def downgrade() -> None:

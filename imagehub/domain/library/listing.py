@@ -18,6 +18,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     select,
     tuple_,
     union_all,
@@ -299,7 +300,10 @@ def _walk(
 
 # A video that was imported before videos could be played, whose original can be read.
 IS_STILL = and_(
-    Image.preview_reason == EARLIER_VIDEO_FACT, Image.drive_state.in_(("ok", "changed"))
+    Image.preview_reason == EARLIER_VIDEO_FACT,
+    # Without these words, SQLite would not use its index, which leaves out images without a reason.
+    Image.preview_reason != literal_column("''"),
+    Image.drive_state.in_(("ok", "changed")),
 )
 
 # Filter → the column with the numbers of its groups, and the condition.
