@@ -145,7 +145,6 @@ FRAMED_ENDPOINTS = frozenset({"gallery.show_group_embed", "gallery.show_series_e
 # Public endpoints that may read the replica if nobody is signed in (see ``web.replica``): they read
 # public tables and the settings only, and write nothing.
 REPLICA_ENDPOINTS = KEPT_ENDPOINTS | {
-    "gallery.show_logo",
     "gallery.show_media",
     "gallery.show_oembed",
     "gallery.show_tile",

@@ -32,6 +32,11 @@ def list_videos(site: Site, path: str = "/sitemap/1.xml") -> dict[str, list[dict
     return found
 
 
+def find_section(number: int) -> str:
+    """Return the address of the part of the map with a work; tests share a database."""
+    return f"/sitemap/{(number - 1) // 1000 + 1}.xml"
+
+
 def name(site: Site, number: int, title: str, text: str = "") -> None:
     with site.session() as session:
         group = session.get_one(Group, number)
@@ -51,7 +56,7 @@ def test_the_map_describes_the_videos_of_published_works(either_site: Site) -> N
     add_film(site, state="draft")
     add_film(site, state="trash")
     site.add_group()
-    found = list_videos(site)
+    found = list_videos(site, find_section(number))
     [(address, [video])] = found.items()
     assert address == f"http://localhost/groups/{number}/ebb-flow"
     assert list(video) == TAGS
@@ -62,7 +67,7 @@ def test_the_map_describes_the_videos_of_published_works(either_site: Site) -> N
     assert video["duration"] == "42"
     assert site.get(video["thumbnail_loc"]).status_code == 302
     # The stills are pictures of the work, too.
-    assert len(list(get_xml(site, "/sitemap/1.xml").iter(f"{PICTURE}loc"))) == 3
+    assert len(list(get_xml(site, find_section(number)).iter(f"{PICTURE}loc"))) == 3
     assert "video" not in site.get("/robots.txt").text
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from imagehub.domain.imports import finishing, process, watermark
 from imagehub.domain.imports.scratch import Scratch
+from imagehub.domain.imports.site_pictures import Source
 from imagehub.domain.library import bulk, edit, finish, images, trash
 from imagehub.domain.library.edit import Edit
 from imagehub.domain.library.finish import PLAIN, Finish
@@ -257,11 +258,11 @@ def test_the_picture_is_fetched_once_and_kept(import_hub: ImportHub) -> None:
     choose = partial(watermark.choose_picture, hub.session, hub.clients, hub.renderer, drive)
     for path in ("Logos", "Logos/bad.png"):
         with pytest.raises(InvalidInputError) as caught:
-            choose(ids[path])
+            choose(Source(hub.account_id, ids[path]))
         assert set(caught.value.fields) == {"item"}
     with pytest.raises(NotFoundError):
-        choose("NOTHING!1")
-    name = choose(ids["Logos/mark.png"])
+        choose(Source(hub.account_id, "NOTHING!1"))
+    name = choose(Source(hub.account_id, ids["Logos/mark.png"]))
     hub.session.commit()
     row = hub.session.scalars(select(WatermarkPicture)).one()
     assert row.name == name == "mark.png"
