@@ -18,9 +18,7 @@ WAYS = pytest.mark.parametrize(
     ("has_script", "theme", "is_phone"),
     [
         pytest.param(True, "light", False, id="script light desktop"),
-        pytest.param(True, "dark", True, id="script dark phone"),
-        pytest.param(False, "light", True, id="plain light phone"),
-        pytest.param(False, "dark", False, id="plain dark desktop"),
+        pytest.param(False, "dark", True, id="plain dark phone"),
     ],
 )
 
