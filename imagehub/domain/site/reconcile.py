@@ -3,7 +3,7 @@
 Rows that have expired are deleted too: sign-ins, tokens, failures, leases, sessions, log entries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,13 +134,24 @@ def _count_wrong_counts(session: Session, fix: bool) -> int:
 
 
 def _check_search(session: Session, report: ReconcileReport, fix: bool) -> None:
+    for group_id in _iter_stale(session, search_index.list_stale):
+        report.stale_search_count += 1
+        if fix:
+            _refresh_search(session, group_id)
+
+
+def _iter_stale(
+    session: Session, list_stale: Callable[[Session, int], tuple[list[int], int]]
+) -> Iterator[int]:
+    """Iterate over the groups that an index has wrong, reading some hundred groups at a time.
+
+    :param list_stale: gets the number to continue after; returns the next one too, 0 at the end.
+    """
     after = 0
     while True:
-        stale, after = search_index.list_stale(session, after)
+        stale, after = list_stale(session, after)
         end_read(session)
-        report.stale_search_count += len(stale)
-        for group_id in stale if fix else ():
-            _refresh_search(session, group_id)
+        yield from stale
         if not after:
             return
 
@@ -152,15 +163,10 @@ def _refresh_search(session: Session, group_id: int) -> None:
 
 
 def _check_facets(session: Session, report: ReconcileReport, fix: bool) -> None:
-    after = 0
-    while True:
-        stale, after = facet_index.list_stale_facets(session, after)
-        end_read(session)
-        report.stale_facet_count += len(stale)
-        for group_id in stale if fix else ():
+    for group_id in _iter_stale(session, facet_index.list_stale_facets):
+        report.stale_facet_count += 1
+        if fix:
             _refresh_facets(session, group_id)
-        if not after:
-            break
     is_other = Likeness.thumbhash != func.coalesce(Image.thumbhash, "")
     looks = (
         select(Likeness.group_id)
