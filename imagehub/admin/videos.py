@@ -82,8 +82,8 @@ def play_stills(groups: Sequence[int] | None = None) -> None:
         return
     commit_action("play_videos", groups[0] if groups and len(groups) == 1 else "", count=count)
     words = ngettext(
-        "%(num)s video is being imported. It plays when that is done.",
-        "%(num)s videos are being imported. Each plays when that is done.",
+        "%(num)s video is being imported. It will play once that is done.",
+        "%(num)s videos are being imported. Each will play once that is done.",
         count,
     )
     say(words)

@@ -45,7 +45,7 @@ def test_home_offers_to_play_all_of_them(site: Site) -> None:
     answer = client.post("/admin/videos/play", data={"csrf_token": token})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/")
     assert list_asked(site) == [(first, "film.mp4"), (second, "film.mp4")]
-    assert "Let 2 videos play that were shown as stills." in list_log(site)
+    assert "Made 2 videos playable that were shown as stills." in list_log(site)
     assert "2 videos are being imported." in read_toasts(client)
     # Again, nothing is imported twice.
     client.post("/admin/videos/play", data={"csrf_token": token})

@@ -114,7 +114,7 @@ def _use_series(
         Series.parent_id == parent_id, Series.state != "trash", or_(is_from_it, is_named_so)
     )
     rows = session.execute(beside.order_by(Series.folder_id == "", Series.id))
-    # To MySQL, titles are equal that differ in case or accents.
+    # MySQL takes titles for equal that differ only in case or accents.
     number = next((row.id for row in rows if row.folder_id or row.title == title), None)
     if number is not None:
         series = lock_series(session, number)

@@ -31,7 +31,7 @@ _SOURCE, _DIGEST_CHARS = "made_from:", 40
 
 @dataclass(frozen=True)
 class Source:
-    """The file in OneDrive that a picture was made of."""
+    """The file in OneDrive that a picture was made from."""
 
     account: int
     item: str
@@ -79,7 +79,7 @@ def store_picture(
 
 
 def keep_source(session: Session, key: str, source: Source) -> None:
-    """Note of what file the picture with this key was made; forget those of former pictures.
+    """Note which file the picture with this key was made from; forget those of earlier ones.
 
     Flushed, not committed. The row with the key is there already.
     """
@@ -97,7 +97,7 @@ def keep_source(session: Session, key: str, source: Source) -> None:
 
 
 def find_source(session: Session | Connection, key: str) -> Source | None:
-    """Return the file that a picture was made of; None if it is unknown."""
+    """Return the file that a picture was made from; None if it is unknown."""
     query = select(HubSetting.value).where(HubSetting.name == _make_name(key))
     text = session.scalar(query)
     return None if text is None else Source(**json.loads(text))

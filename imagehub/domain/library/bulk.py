@@ -211,7 +211,8 @@ def join_groups(
             setattr(target, name, getattr(other, name))
         copy_translations(session, other, target, filled)
         if not target.price and other.price:
-            # An amount says nothing without its currency. Nobody sees it who did not before.
+            # An amount says nothing without its currency. It stays hidden from all who could
+            # not see it before.
             target.price, target.currency = other.price, other.currency
             target.price_shown = min(target.price_shown, other.price_shown, key=_OPENNESS.index)
         tags += [tag.name for tag in list_group_tags(session, other.id)]

@@ -92,7 +92,7 @@ def pick_rendition(image: Image, size_px: int, mime_type: str = "image/webp") ->
 def note_moved(session: Session, images: Iterable[Image]) -> None:
     """Have workers look again at images that were moved to another group.
 
-    That may have other credits, which are in the renditions, and want tiles or none.
+    The other group may have other credits, which are in the renditions, and other wishes for tiles.
     """
     session.flush()
     for batch in make_batches(images):

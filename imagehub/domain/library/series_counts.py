@@ -44,7 +44,7 @@ def add_to_counts(session: Session, changes: Mapping[int, int]) -> None:
     """Add to the numbers of shown groups of series: number of the series → change."""
     for ids in make_batches(sorted(one for one, change in changes.items() if change)):
         change = case({series_id: changes[series_id] for series_id in ids}, value=Series.id)
-        # An edit by a person sets ``updated_at``; this is none.
+        # ``updated_at`` is for edits by people, and this is none.
         session.execute(
             update(Series)
             .where(Series.id.in_(ids))

@@ -124,8 +124,8 @@ _ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "play_videos": _counted(
             "change",
-            "Let %(num)s video play that was shown as a still.",
-            "Let %(num)s videos play that were shown as stills.",
+            "Made %(num)s video playable that was shown as a still.",
+            "Made %(num)s videos playable that were shown as stills.",
         ),
         "use_file": (
             "change",

@@ -2,7 +2,7 @@
 
 The first line is the header, the last one counts the others, so that a manifest that was cut off is
 noticed. In between there are, in this order: ``setting``, ``account`` (of OneDrive, without
-tokens), ``logo`` and ``watermark`` with the files that they were made of, ``tag``, ``group`` with
+tokens), ``logo`` and ``watermark`` with the files that they were made from, ``tag``, ``group`` with
 its tags and its place in the trash, ``image`` with its renditions, ``series`` with its groups
 (those that are parts of others last), ``share`` with its groups, ``watch`` for a watched folder,
 ``page`` of text, ``menu`` entry of a page or a series, ``former_slug`` of a page, ``translation``
@@ -277,7 +277,7 @@ def _iter_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _describe_object(connection: Connection, key: str) -> dict[str, Any]:
-    """Return the size of a picture of the site, and the file that it was made of."""
+    """Return the size of a picture of the site, and the file that it was made from."""
     size = select(StoredObject.size_bytes).where(StoredObject.key == key)
     source = find_source(connection, key)
     return {

@@ -73,7 +73,7 @@ def remake_picture(
     if source is None or account is None:
         raise refuse(mark("Its file in OneDrive is unknown. Choose it again in the admin pages."))
     if account.state != CONNECTED:
-        raise refuse(mark("Its account of OneDrive is not connected."))
+        raise refuse(mark("Its OneDrive account is not connected."))
     drive = clients.open_drive(source.account)
     if picture.number is None:
         choose_picture(session, clients, renderer, drive, source, again=True)

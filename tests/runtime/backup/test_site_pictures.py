@@ -133,7 +133,7 @@ def test_they_move_to_an_empty_hub_by_a_manifest(hub: ImportHub, tmp_path: Path)
     hub.clients.store.delete_objects(before)
     failed = run(hub, "rebuild", "--missing-only", folder=new)
     assert failed.exit_code == 1
-    assert failed.output.count("Its account of OneDrive is not connected.") == 3
+    assert failed.output.count("Its OneDrive account is not connected.") == 3
     url = f"sqlite:///{new / 'imagehub.db'}"
     engine = create_engine(url, **make_engine_options(url))
     with Session(engine, expire_on_commit=False) as session:
