@@ -60,9 +60,9 @@ class Picture:
     original, "" if visitors may not download it; ``full_label`` is the text of a link to it;
     ``zoom_url`` is the same address if browsers can display the original and it is larger.
     ``tiles_url`` is what the addresses of its tiles begin with, "" if it has none.
-    ``sources`` is empty if the image has no renditions. ``loading`` is "lazy", "eager", or "first"
-    for the one picture that is loaded before all others. ``video``: None unless the shot is a
-    video, of which this is the still.
+    ``sources`` is empty if the image has no renditions. ``loading`` is "lazy", "eager", "first"
+    for the one picture that is loaded before all others, or "later" for one that phones load after
+    it. ``video``: None unless the shot is a video, of which this is the still.
     """
 
     id: str

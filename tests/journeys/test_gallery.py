@@ -119,6 +119,40 @@ def test_on_phones_pictures_below_the_first_screen_are_loaded_after_those_in_it(
     )
 
 
+@pytest.mark.parametrize("end", ["loaded", "refused", "scrolled", "late"])
+def test_on_phones_other_pictures_of_a_work_wait_for_its_large_one(
+    live_hub: LiveHub, visit: Visits, end: str
+) -> None:
+    visited = visit("about:blank", is_phone=True)
+    page = visited.page
+    clock = page.context.new_cdp_session(page)
+    clock.send("Animation.enable")
+    clock.send("Animation.setPlaybackRate", {"playbackRate": 0})
+    held = hold(page, "/renditions/")
+    number = live_hub.find_group("Harbour")
+    page.goto(f"{live_hub.url}/groups/{number}", wait_until="domcontentloaded")
+    expect(page.locator("[data-share]")).to_be_visible()
+    held.wait()
+    others = page.locator("main .frame img:not([fetchpriority])")
+    assert others.count() > 3
+    assert not any(other.is_visible() for other in others.all())
+    assert len(held.routes) == 1
+    if end == "loaded":
+        held.let_go()
+    elif end == "refused":
+        held.refuse(404)
+    elif end == "scrolled":
+        page.evaluate("scrollBy(0, 8)")
+    else:
+        clock.send("Animation.setPlaybackRate", {"playbackRate": 10})
+    expect(page.locator(".tile img").first).to_be_visible()
+    if not held.is_open:
+        held.wait(2)
+        held.let_go()
+    page.wait_for_function("() => document.querySelector('.tile img').naturalWidth")
+    visited.complaints.clear()  # the browser logs the refusal
+
+
 @pytest.fixture
 def slow_url(live_hub: LiveHub) -> Iterator[str]:
     """Serve the hub by a proxy that pauses a second within each page's header."""

@@ -3,6 +3,7 @@
 
 import { closest, find, findAll, get, isModified } from "./dom.js";
 import { openShot, readWork } from "./opening.js";
+import { release } from "./pictures.js";
 import { share } from "./share.js";
 import { setUpVideos } from "./video.js";
 import { say, t } from "./words.js";
@@ -11,6 +12,15 @@ const COPIED_MS = 3000;
 
 findAll(document, "[data-work]").forEach(setUp);
 setUpVideos(document);
+releaseOthers();
+
+/** Let the other pictures of the page begin once the large one of the work is shown. */
+async function releaseOthers() {
+  const large = find(document, '.hero img[fetchpriority="high"]', HTMLImageElement);
+  // It fails if the picture cannot be shown.
+  await large?.decode().catch(() => {});
+  requestAnimationFrame(() => setTimeout(release, 0, document));
+}
 
 function setUp(/** @type {HTMLElement} */ article) {
   const work = readWork(article, true);
