@@ -43,7 +43,7 @@ def test_a_hub_starts_in_an_empty_folder_and_restarts_its_parts(
 ) -> None:
     ports = choose_ports()
     port = get_free_port()
-    hub = start_command(tmp_path, "serve", "--port", str(port), **ports)
+    hub = start_command(tmp_path, "serve", "--port", str(port), IMAGEHUB_WEB_WORKERS="2", **ports)
     address = hub.wait_until_ready()
     assert address == f"http://127.0.0.1:{port}"
     assert "Nobody can sign in yet: run `imagehub create-admin NAME`.\n" in hub.said
