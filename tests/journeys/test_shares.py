@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
+from imagehub.domain.sharing import links
 from imagehub.models import AuditEntry, Group, ShareLink
 from tests.fixtures.browser import Visit, wait_until_open
+from tests.fixtures.holding import hold
 from tests.fixtures.importing import make_jpeg
 from tests.fixtures.served_site import ServedSite, wait_for_script
 
@@ -162,3 +164,25 @@ def test_share_links_work_without_a_script(
         names = session.query(AuditEntry.subject).filter_by(action="replace_share").all()
     assert names == [("For the museum",)]
     admin.complaints.clear()  # the browser logs the 422
+
+
+def test_on_phones_the_large_picture_of_a_shared_work_comes_first(
+    served_site: ServedSite, group: int, visit: Callable[..., Visit]
+) -> None:
+    with served_site.site.session() as session:
+        _, token = links.create_share(session, None, [group])
+    stranger = visit("about:blank", is_phone=True)
+    page = stranger.page
+    clock = page.context.new_cdp_session(page)
+    clock.send("Animation.enable")
+    clock.send("Animation.setPlaybackRate", {"playbackRate": 0})
+    held = hold(page, "/renditions/")
+    page.goto(f"{served_site.url}/s/{token}/{group}", wait_until="domcontentloaded")
+    held.wait()
+    others = page.locator(".tile img")
+    assert others.count() == 2
+    assert not any(other.is_visible() for other in others.all())
+    assert len(held.routes) == 1
+    page.evaluate("scrollBy(0, 8)")
+    held.wait(2)
+    held.forget()

@@ -3,7 +3,6 @@
 
 import { closest, find, findAll, get, isModified } from "./dom.js";
 import { openShot, readWork } from "./opening.js";
-import { release } from "./pictures.js";
 import { share } from "./share.js";
 import { setUpVideos } from "./video.js";
 import { say, t } from "./words.js";
@@ -12,14 +11,17 @@ const COPIED_MS = 3000;
 
 findAll(document, "[data-work]").forEach(setUp);
 setUpVideos(document);
-releaseOthers();
+loadOthers();
 
-/** Let the other pictures of the page begin once the large one of the work is shown. */
-async function releaseOthers() {
+/** Let the other pictures of a work's page load once its large one is shown or the visitor scrolls. */
+async function loadOthers() {
   const large = find(document, '.hero img[fetchpriority="high"]', HTMLImageElement);
-  // It fails if the picture cannot be shown.
-  await large?.decode().catch(() => {});
-  requestAnimationFrame(() => setTimeout(release, 0, document));
+  const scrolled = new Promise((resolve) => {
+    addEventListener("scroll", resolve, { once: true, passive: true });
+  });
+  // Decoding fails if the picture cannot be shown.
+  await Promise.race([large?.decode().catch(() => {}), scrolled]);
+  requestAnimationFrame(() => setTimeout(() => document.body.classList.add("is-ready")));
 }
 
 function setUp(/** @type {HTMLElement} */ article) {
