@@ -1,6 +1,7 @@
 """The test run itself: its lanes, its quarantine, and the script that decides whether it passed."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -76,6 +77,62 @@ def test_at_most_five_tests_are_in_quarantine(
     numbers = '@pytest.mark.parametrize("n", range(3))'  # counted as one test
     tests = (f"{MARK}\n{numbers}\ndef test_{n}(n): assert False" for n in range(count))
     assert run(inner, "\n".join(tests)).ret == status
+
+
+# --- Servers that workers share ---------------------------------------------------------------
+
+SHARED = r"""
+import os
+import re
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fixtures.sharing import share
+
+LOG = Path("log")
+
+
+def note(word):
+    with LOG.open("a") as log:
+        log.write(f"{word} ")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    @contextmanager
+    def run():
+        note("started")
+        yield f"by {os.getpid()}"
+        note("stopped")
+
+    with share("server", tmp_path_factory, run) as description:
+        yield description
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_use(server, number):
+    assert "stopped" not in LOG.read_text()
+    note(f"used-{server}-in-{os.getpid()}")
+    for _ in range(600):
+        if len(set(re.findall(r"in-(\d+)", LOG.read_text()))) == WORKERS:
+            return
+        time.sleep(0.1)
+    assert False, "not all workers used it at once"
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_workers_share_a_server_until_the_last_has_ended(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    result = run(inner, f"WORKERS = {workers or 1}\n{SHARED}", "-pxdist.plugin", f"-n{workers}")
+    result.assert_outcomes(passed=6)
+    log = (inner.path / "log").read_text()
+    assert re.fullmatch(r"started (used-by (\d+)-in-\d+ ){6}stopped ", log)
+    assert len(set(re.findall(r"by (\d+)", log))) == 1
+    assert len(set(re.findall(r"in-(\d+)", log))) == max(workers, 1)
 
 
 # --- Lanes ----------------------------------------------------------------------------------------

@@ -432,11 +432,22 @@ def test_placeholders_and_titles_are_shown_without_object_storage(
     seen.complaints.clear()
 
 
+def wait_until_offline(page: Page) -> None:
+    """Wait until the page's service worker has no network either: Chromium tells it by itself."""
+    page.wait_for_function(
+        """() => {
+          const sheet = document.querySelector('link[rel="stylesheet"]').href;
+          return fetch(new URL(`none-${Math.random()}`, sheet)).then(() => false, () => true);
+        }"""
+    )
+
+
 def test_the_offline_page_is_shown_without_a_network(live_hub: LiveHub, visit: Visits) -> None:
     seen = visit(live_hub.url)
     page = seen.page
-    page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
     page.context.set_offline(True)
+    wait_until_offline(page)
     page.goto(f"{live_hub.url}/search?q=nothing-like-this")
     expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
     page.context.set_offline(False)

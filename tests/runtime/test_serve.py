@@ -291,9 +291,10 @@ def test_no_statement_waits_for_the_lock_until_its_connection_times_out(
 
 
 def is_waiting(engine: Engine) -> bool:
-    """Return whether a connection of the server waits for a lock by name."""
+    """Return whether a connection to the database waits for a lock by name."""
+    query = "SELECT info FROM information_schema.processlist WHERE db = database()"
     with engine.connect() as connection:
-        listed = connection.execute(text("SELECT info FROM information_schema.processlist"))
+        listed = connection.execute(text(query))
         return any("get_lock(" in (info or "").lower() for info in listed.scalars())
 
 
