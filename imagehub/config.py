@@ -358,8 +358,8 @@ class Settings:
     )
     watermark_from_px: str = _setting(
         "480",
-        "Smallest size of images with the watermark: `480`, `960` or `1920`",
-        read_word("480", "960", "1920"),
+        "Smallest size of images with the watermark: `480`, `720`, `960` or `1920`",
+        read_word("480", "720", "960", "1920"),
         unit="pixels",
         in_pages=True,
     )

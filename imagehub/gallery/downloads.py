@@ -43,7 +43,7 @@ from imagehub.wiring import get_clients, get_settings
 # How long a redirect may be cached: much less than its target is valid, and so short that an
 # unpublished picture does not stay reachable.
 _REDIRECT_SECONDS = 300
-SIZES = (480, 960, 1920)
+SIZES = (480, 720, 960, 1920)
 
 
 def _make_slots(state: BlueprintSetupState) -> None:

@@ -38,7 +38,7 @@ from imagehub.web.templating import pick_theme, render_without_database
 from imagehub.wiring import get_settings
 
 _OEMBED_SECONDS = 3600
-_SIZES = (480, 960, 1920)
+_SIZES = (480, 720, 960, 1920)
 _MAX_PICTURES = 12
 # The width of a frame without other bounds; the heights match embed.css.
 _FRAME_PX = 640

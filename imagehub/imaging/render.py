@@ -67,11 +67,12 @@ class RenditionSpec:
     effort: int = 4
 
 
-# The two small sizes, of which a gallery page shows many, are encoded with more effort than the
-# large one, which has three quarters of all pixels. See benchmarks/renditions.py.
+# The two small sizes, which phones load, are encoded with more effort than the large ones, which
+# have most of the pixels. See benchmarks/renditions.py.
 DEFAULT_SPECS = (
     RenditionSpec(480, quality=78, effort=4),
-    RenditionSpec(960, quality=76, effort=4),
+    RenditionSpec(720, quality=77, effort=4),
+    RenditionSpec(960, quality=76, effort=2),
     RenditionSpec(1920, quality=75, effort=2),
 )
 

@@ -304,9 +304,9 @@ class StoredObject(Base):
 
 
 class Rendition(Base):
-    """A rendition of an image. ``size_px`` is 480, 960 or 1920, the longest side that was asked
-    for; ``width_px`` and ``height_px`` are its real size (never enlarged). ``marked_key``: the same
-    with the hub's watermark, "" if it has none."""
+    """A rendition of an image. ``size_px`` is 480, 720, 960 or 1920, the longest side that was
+    asked for; ``width_px`` and ``height_px`` are its real size (never enlarged). ``marked_key``:
+    the same with the hub's watermark, "" if it has none."""
 
     __tablename__ = "rendition"
     __table_args__ = (

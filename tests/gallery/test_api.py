@@ -10,7 +10,7 @@ import pytest
 from imagehub.database import db
 from imagehub.domain.library import images as library_images
 from imagehub.domain.library import order
-from imagehub.models import Group, Image
+from imagehub.models import Group, Image, Rendition
 from tests.fixtures.site import PASSWORD, Site, make_site
 
 HUGE = 10**30
@@ -356,6 +356,14 @@ def test_a_lasting_address_redirects_to_the_rendition(site: Site, ending: str) -
 def test_media_that_is_not_there_is_not_found(site: Site, path: str) -> None:
     site.add_group()
     assert site.get(f"/media/{path}").status_code == 404
+
+
+def test_the_nearest_size_stands_in_for_one_that_was_never_made(site: Site) -> None:
+    group = site.add_group()
+    with site.session() as session:
+        keys = {row.size_px: row.object_key for row in session.query(Rendition)}
+        assert keys.keys() == {480, 960, 1920}, "as in hubs from before the size of 720 pixels"
+    assert keys[960] in site.get(f"/media/{group}/1/720").headers["Location"]
 
 
 def test_a_draft_is_seen_by_admins_alone(site: Site) -> None:

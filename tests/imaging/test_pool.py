@@ -393,7 +393,7 @@ def test_no_broken_file_of_any_format_stops_the_pool(tmp_path: Path, photo: Path
                 assert str(error).endswith("."), name
                 outcomes["refused"] += 1
             else:
-                assert len(made.renditions) == 3, name
+                assert len(made.renditions) == 4, name
                 outcomes["made"] += 1
             peaks.extend(child.peak_bytes for child in list(pool._children))
 

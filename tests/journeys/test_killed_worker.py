@@ -74,10 +74,10 @@ def kill_workers_during_import(
     assert hub.get_only_group().image_count == picture_count
     sizes = {item.key: item.size_bytes for item in hub.clients.store.iter_objects()}
     for image in images:
-        assert [r.size_px for r in image.renditions] == [480, 960, 1920]
+        assert [r.size_px for r in image.renditions] == [480, 720, 960, 1920]
         assert all(sizes[r.object_key] == r.size_bytes for r in image.renditions)
 
     assert hub.reconcile().missing_count == 0
     hub.check_stores_agree()
     assert hub.reconcile(fix=False).is_clean
-    assert hub.session.query(Rendition).count() == 3 * picture_count
+    assert hub.session.query(Rendition).count() == 4 * picture_count

@@ -7,7 +7,7 @@ test("the smallest size is taken that is large enough", () => {
   const sizes = [0, 480, 600, 601, 1200, 1201, 9000];
   assert.deepEqual(
     sizes.map((pixels) => makeLastingUrl("/media/7/960", pixels)),
-    [480, 480, 480, 960, 960, 1920, 1920].map((size) => `/media/7/${size}`),
+    [480, 480, 480, 720, 960, 1920, 1920].map((size) => `/media/7/${size}`),
   );
 });
 

@@ -61,10 +61,10 @@ def test_a_filled_hub_is_as_the_hub_itself_would_have_made_it(
         fill.fill_hub(db.engine, GROUPS, IMAGES, lines.append)
         assert lines[-1].startswith("230 of 230 groups")
         assert (count(session, Group), count(session, Image)) == (GROUPS, IMAGES)
-        assert count(session, Rendition) == count(session, StoredObject) == 3 * IMAGES
+        assert count(session, Rendition) == count(session, StoredObject) == 4 * IMAGES
         # Each rendition has its object, which no other one has.
         kept = select(func.count()).select_from(Rendition).join(StoredObject)
-        assert session.scalar(kept) == 3 * IMAGES
+        assert session.scalar(kept) == 4 * IMAGES
         assert session.scalars(select(Image.id).where(Image.group_id > GROUPS)).all() == []
 
         derived = read_derived(session)

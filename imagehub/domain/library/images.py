@@ -79,14 +79,14 @@ def find_cover(session: Session, group: Group) -> Image | None:
 
 
 def pick_rendition(image: Image, size_px: int, mime_type: str = "image/webp") -> Rendition:
-    """Pick the rendition of a size, or of the nearest size that exists.
+    """Pick the rendition of a size, or of the nearest size that exists; of two, the larger.
 
     :raise NotFoundError: the image has no rendition of this type.
     """
     usable = [r for r in image.renditions if r.mime_type == mime_type]
     if not usable:
         raise NotFoundError("rendition", f"{image.id}/{size_px}")
-    return min(usable, key=lambda r: abs(r.size_px - size_px))
+    return min(usable, key=lambda r: (abs(r.size_px - size_px), -r.size_px))
 
 
 def note_moved(session: Session, images: Iterable[Image]) -> None:

@@ -31,7 +31,7 @@ from imagehub.runtime.bench_fill.around import fill_around
 from imagehub.runtime.bench_fill.draw import Drawer, Drawn
 from imagehub.runtime.supervisor import StartError
 
-RENDITION_SIZES_PX = (480, 960, 1920)
+RENDITION_SIZES_PX = (480, 720, 960, 1920)
 _ACCOUNT_ID = 1
 _GROUPS_PER_BATCH = 1000
 _GROUPS_PER_INDEXING = 200

@@ -1,6 +1,6 @@
 // Addresses of renditions.
 
-const SIZES = [480, 960, 1920];
+const SIZES = [480, 720, 960, 1920];
 
 /** Return the permanent address of a rendition that is large enough for `pixels`.
  * @param {string} url permanent address of any rendition of the image

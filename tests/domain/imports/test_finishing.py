@@ -74,7 +74,7 @@ def test_the_still_of_a_video_has_the_watermark_and_credits(import_hub: ImportHu
     still = make_jpeg(2, (1280, 720))
     film = import_one(hub, Finish(MARK), make_mp4(content=still))
     assert film.video_codec == "H.264"
-    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, True, True]
+    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, False, True, True]
     check_store(hub)
     # Another watermark is made from the renditions: neither the video nor its preview is read.
     hub.onedrive.clear_log()
@@ -89,8 +89,8 @@ def test_the_still_of_a_video_has_the_watermark_and_credits(import_hub: ImportHu
 def test_an_import_makes_both_and_a_change_needs_no_onedrive(import_hub: ImportHub) -> None:
     hub = import_hub
     image = import_one(hub, Finish(MARK))
-    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, True, True]
-    assert [row.marked_bytes > 0 for row in list_rows(hub)] == [False, True, True]
+    assert [bool(row.marked_key) for row in list_rows(hub)] == [False, False, True, True]
+    assert [row.marked_bytes > 0 for row in list_rows(hub)] == [False, False, True, True]
     check_store(hub)
     assert run(hub, Finish(MARK)) == 0, "it has it already"
     first = [(row.object_key, row.marked_key) for row in list_rows(hub)]
@@ -106,7 +106,7 @@ def test_an_import_makes_both_and_a_change_needs_no_onedrive(import_hub: ImportH
     assert run(hub, other) == 0
 
     assert run(hub, PLAIN) == 1
-    assert [row.marked_key for row in list_rows(hub)] == ["", "", ""]
+    assert [row.marked_key for row in list_rows(hub)] == ["", "", "", ""]
     assert hub.session.get_one(Image, image.id).finish == ""
     check_store(hub)
     progress = finishing.find_progress(hub.session)
@@ -121,11 +121,11 @@ def test_credits_follow_the_settings_and_the_work(import_hub: ImportHub) -> None
     def read() -> list[bytes]:
         return [hub.clients.store.get_object(row.object_key) for row in list_rows(hub)]
 
-    assert [b"Ada" in data for data in read()] == [True, True, True]
+    assert [b"Ada" in data for data in read()] == [True] * 4
     group = hub.session.scalars(select(Group)).one()
     edit.save_group(hub.session, group.id, Edit(group.version, {"creator": "Ben"}, {}))
     assert run(hub, wanted) == 1
-    assert [(b"Ben" in data, b"Ada" in data) for data in read()] == [(True, False)] * 3
+    assert [(b"Ben" in data, b"Ada" in data) for data in read()] == [(True, False)] * 4
     assert hub.session.scalars(select(Image.is_unfinished)).one() is False
     check_store(hub)
     assert run(hub, make_settings(hub, image_credits=False)) == 1
@@ -153,7 +153,7 @@ def test_a_lost_rendition_does_not_stop_the_others(import_hub: ImportHub) -> Non
     assert run(hub, Finish(MARK)) == 0
     progress = finishing.find_progress(hub.session)
     assert (progress.is_done, progress.failed_count) == (True, 1)
-    assert [row.marked_key for row in list_rows(hub)] == ["", "", ""]
+    assert [row.marked_key for row in list_rows(hub)] == ["", "", "", ""]
 
 
 def test_a_rendition_that_was_made_anew_meanwhile_wins(import_hub: ImportHub) -> None:
@@ -240,7 +240,7 @@ def test_a_deleted_image_leaves_nothing_behind(import_hub: ImportHub) -> None:
     image = import_one(hub, Finish(MARK))
     keys = images.delete_images(hub.session, [image.id])
     hub.session.commit()
-    assert bookkeeping.delete_unused(hub.session, hub.clients, keys) == 5
+    assert bookkeeping.delete_unused(hub.session, hub.clients, keys) == 6
     assert list(hub.clients.store.iter_objects("renditions/")) == []
 
 

@@ -66,7 +66,7 @@ def test_groups_and_images_keep_their_numbers_and_get_new_renditions(
     ]
     kinds = [image.mime_type for image in hub.list_images()]
     assert kinds == ["image/gif", "image/jpeg", "image/png"]
-    assert count(hub, Rendition) == 9
+    assert count(hub, Rendition) == 12
     groups = hub.session.scalars(select(Group).order_by(Group.sort_key.desc())).all()
     assert [(group.id, group.title, group.is_shown) for group in groups] == [
         (17, "Sun", True),
