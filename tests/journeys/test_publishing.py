@@ -16,7 +16,7 @@ MOST_CLICKS = 6
 def see_works(page: Page, served: ServedSite, *titles: str) -> None:
     """Wait until the gallery shows exactly these works, each with its picture."""
     wall = page.locator("main a[href*='/groups/']:has(img)")
-    for _ in range(100):
+    for _ in range(300):
         page.goto(served.url)
         if wall.count() == len(titles):
             break

@@ -583,7 +583,7 @@ def test_import_when_uploaded_creates_one_group(served_site: ServedSite, tmp_pat
         expect(page.locator("#uploads")).to_contain_text("1 file was not imported: SVG drawings")
         with served_site.site.session() as session:
             assert session.query(ImportJob).count() == 1
-        for _ in range(100):
+        for _ in range(600):
             with served_site.site.session() as session:
                 groups = [(group.image_count, group.is_shown) for group in session.query(Group)]
             if groups == [(3, True)]:
@@ -710,7 +710,7 @@ def test_sessions_are_prepared_and_three_files_are_sent_at_once(
     page.route("**/*uploadSession*", lambda route: held.append(route))
     page.set_input_files("#pick-files", files)
     sessions: list[object] = []
-    for _ in range(200):
+    for _ in range(1200):
         sessions = served_site.onedrive.log("POST", "createUploadSession")
         if len(sessions) >= ready and len(held) >= 3:
             break
