@@ -365,40 +365,39 @@ def test_a_data_folder_that_was_there_keeps_its_rights(tmp_path: Path) -> None:
 
 
 def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
-    # The module alone, by its path: the whole hub takes seconds to load, eight times.
+    # They are forked, as the module takes a second to load, and wait until their common input ends.
+    # So they truly race, and in thirty folders one after the other some of them meet.
     program = (
-        "import sys, importlib.util as u;"
-        f"spec = u.spec_from_file_location('config', {str(ROOT / 'imagehub/config.py')!r});"
-        "config = sys.modules['config'] = u.module_from_spec(spec);"
-        "spec.loader.exec_module(config);"
-        "print('loaded', flush=True);"
-        "sys.stdin.read();"
-        "folders = [f'{sys.argv[1]}/{n}' for n in range(30)];"
-        "all = [config.load_settings({'IMAGEHUB_DATA_DIR': f}, None) for f in folders];"
-        "print([(s.secret_key, s.token_key, s.s3_secret_access_key) for s in all])"
+        "import os, sys\n"
+        "from imagehub import config\n"
+        "for number in range(8):\n"
+        "    if os.fork() == 0:\n"
+        "        print('ready', flush=True)\n"
+        "        os.read(0, 1)\n"
+        "        folders = [f'{sys.argv[1]}/{n}' for n in range(30)]\n"
+        "        all = [config.load_settings({'IMAGEHUB_DATA_DIR': f}, None) for f in folders]\n"
+        "        answer = [(s.secret_key, s.token_key, s.s3_secret_access_key) for s in all]\n"
+        "        with open(f'{sys.argv[1]}/answer-{number}', 'w') as file:\n"
+        "            file.write(repr(answer))\n"
+        "        os._exit(0)\n"
+        "sys.exit(any(os.wait()[1] for _ in range(8)))\n"
     )
-    # They have loaded everything by the time their common input ends, so they truly race, and in
-    # thirty folders one after the other some of them meet.
-    read_end, write_end = os.pipe()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path)],
-            env={"PATH": os.environ["PATH"]},
-            stdin=read_end,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(8)
-    ]
-    os.close(read_end)
-    for process in processes:
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "loaded\n"
-    os.close(write_end)
-    answers = {process.communicate()[0] for process in processes}
-    assert all(process.returncode == 0 for process in processes)
-    assert len(answers) == 1
-    for folder in tmp_path.iterdir():
+        assert [process.stdout.readline() for _ in range(8)] == ["ready\n"] * 8
+        process.communicate()
+    assert process.returncode == 0
+    answers = [path.read_text() for path in tmp_path.glob("answer-*")]
+    assert (len(answers), len(set(answers))) == (8, 1)
+    for folder in tmp_path.glob("[0-9]*"):
         assert len(list((folder / "secrets").iterdir())) == 4
 
 
