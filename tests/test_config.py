@@ -1,10 +1,9 @@
 """The settings: sources of values, refusals, generated secrets."""
 
-import os
 import stat
-import subprocess
-import sys
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from imagehub.config import (
     list_fields,
     load_settings,
 )
-from tests.support import ROOT
+from tests.fixtures.workers import FORKS
 
 SECRETS = {
     "IMAGEHUB_SECRET_KEY": "s" * 40,
@@ -364,40 +363,34 @@ def test_a_data_folder_that_was_there_keeps_its_rights(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
+def load_together(folder: Path, start: Barrier, end: Connection) -> None:
+    """Load the settings of thirty folders at the same moments as others; send the secrets."""
+    secrets = []
+    for number in range(30):
+        start.wait(60)
+        loaded = load(folder / str(number))
+        secrets.append((loaded.secret_key, loaded.token_key, loaded.s3_secret_access_key))
+    end.send(secrets)
+
+
 def test_eight_processes_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
-    # They are forked, as the module takes a second to load, and wait until their common input ends.
-    # So they truly race, and in thirty folders one after the other some of them meet.
-    program = (
-        "import os, sys\n"
-        "from imagehub import config\n"
-        "for number in range(8):\n"
-        "    if os.fork() == 0:\n"
-        "        print('ready', flush=True)\n"
-        "        os.read(0, 1)\n"
-        "        folders = [f'{sys.argv[1]}/{n}' for n in range(30)]\n"
-        "        all = [config.load_settings({'IMAGEHUB_DATA_DIR': f}, None) for f in folders]\n"
-        "        answer = [(s.secret_key, s.token_key, s.s3_secret_access_key) for s in all]\n"
-        "        with open(f'{sys.argv[1]}/answer-{number}', 'w') as file:\n"
-        "            file.write(repr(answer))\n"
-        "        os._exit(0)\n"
-        "sys.exit(any(os.wait()[1] for _ in range(8)))\n"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(8)] == ["ready\n"] * 8
-        process.communicate()
-    assert process.returncode == 0
-    answers = [path.read_text() for path in tmp_path.glob("answer-*")]
-    assert (len(answers), len(set(answers))) == (8, 1)
-    for folder in tmp_path.glob("[0-9]*"):
+    start = FORKS.Barrier(8)
+    pipes = [FORKS.Pipe(duplex=False) for _ in range(8)]
+    processes = [
+        FORKS.Process(target=load_together, args=(tmp_path, start, end), daemon=True)
+        for _, end in pipes
+    ]
+    for process, (_, end) in zip(processes, pipes, strict=True):
+        process.start()
+        end.close()
+    answers = [answer.recv() for answer, _ in pipes]
+    for process, (answer, _) in zip(processes, pipes, strict=True):
+        process.join(60)
+        assert process.exitcode == 0
+        answer.close()
+    assert all(answer == answers[0] for answer in answers)
+    assert len(list(tmp_path.iterdir())) == 30
+    for folder in tmp_path.iterdir():
         assert len(list((folder / "secrets").iterdir())) == 4
 
 
