@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -13,27 +14,26 @@ from prometheus_client.parser import text_string_to_metric_families
 from imagehub import metrics
 from imagehub.errors import NotFoundError, ServiceBusyError, ServiceRefusedError
 from imagehub.metrics import GRAPH, GRAPH_OPERATIONS, HTTP, ITEMS, RUNNING, S3, S3_OPERATIONS, TILES
+from tests.fixtures.workers import FORKS
 from tests.support import ROOT
 
 COUNT = f"{HTTP}_count"
-# Counts a request and begins another, then waits to be killed.
-COUNTER = """
-import sys, time
-from pathlib import Path
-from imagehub import metrics
-metrics.start(Path(sys.argv[1]), sys.argv[2])
-metrics.begin_request()
-metrics.begin_request()
-metrics.end_request("gallery.show_front", "GET", 200, 0.02)
-print("counted", flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.fixture(autouse=True)
 def _stop() -> Iterator[None]:
     yield
     metrics.stop()
+
+
+def count_until_killed(folder: Path, name: str, ready: Connection) -> None:
+    """Count a request and begin another in a program of that name."""
+    metrics.start(folder, name)
+    metrics.begin_request()
+    metrics.begin_request()
+    metrics.end_request("gallery.show_front", "GET", 200, 0.02)
+    ready.send("counted")
+    signal.pause()
 
 
 def read(folder: Path, sample_name: str, label: str = "program") -> dict[str, float]:
@@ -120,24 +120,26 @@ def test_the_counts_of_all_programs_are_added_up_until_another_one_starts(tmp_pa
     programs = []
     try:
         for name in ("web", "web", "worker"):
-            command = [sys.executable, "-c", COUNTER, str(tmp_path), name]
-            program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            counted, ready = FORKS.Pipe(duplex=False)
+            program = FORKS.Process(target=count_until_killed, args=(tmp_path, name, ready))
+            program.start()
             programs.append(program)
-            assert program.stdout is not None
-            assert program.stdout.readline() == "counted\n"
+            ready.close()
+            assert counted.recv() == "counted"
+            counted.close()
         assert read(tmp_path, COUNT) == {"web": 2, "worker": 1}
         assert read(tmp_path, RUNNING) == {"web": 2, "worker": 1}
         folders = list((tmp_path / "metrics").iterdir())
         assert all(path.stat().st_mode & 0o077 == 0 for path in folders)
-        programs[0].send_signal(signal.SIGKILL)
-        programs[0].wait(60)
+        programs[0].kill()
+        programs[0].join(60)
         assert read(tmp_path, COUNT) == {"web": 2, "worker": 1}
         metrics.start(tmp_path, "web")
         assert read(tmp_path, COUNT) == {"web": 1, "worker": 1}
     finally:
         for program in programs:
             program.kill()
-            program.communicate()
+            program.join(60)
 
 
 def test_a_fork_counts_for_itself_and_is_forgotten_when_it_ends(tmp_path: Path) -> None:
