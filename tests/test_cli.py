@@ -360,11 +360,13 @@ def test_reconcile_says_when_the_storage_is_away(import_hub: ImportHub) -> None:
 # --- The program itself ---------------------------------------------------------------------------
 
 
-def test_the_emulator_is_a_command_too(tmp_path: Path) -> None:
+def test_the_emulator_is_a_command_too(
+    start_command: Callable[..., Command], tmp_path: Path
+) -> None:
     (tmp_path / "drive" / "Works").mkdir(parents=True)
     port = get_free_port()
     arguments = ("--root", str(tmp_path / "drive"), "--port", str(port), "--kind", "business")
-    command = Command(tmp_path, "emulate-onedrive", *arguments)
+    command = start_command(tmp_path, "emulate-onedrive", *arguments)
     try:
         assert command.wait_until_ready() == f"http://127.0.0.1:{port}"
     finally:

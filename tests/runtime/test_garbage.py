@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -64,13 +65,15 @@ def app(environ, start_response):
 """
 
 
-def test_web_servers_are_set_up(tmp_path: Path) -> None:
+def test_web_servers_are_set_up(
+    start_program: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
     settings = load_settings({"IMAGEHUB_DATA_DIR": str(tmp_path)}, None)
     (tmp_path / "probe.py").write_text(PROBE)
     port = get_free_port()
     command = make_gunicorn_command(settings, "127.0.0.1", port)
     command[command.index("imagehub:create_app()")] = "probe:app"
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    server = start_program(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     try:
         wait_until(lambda: not is_port_free("127.0.0.1", port), 60, "it does not listen")
         answer = requests.get(f"http://127.0.0.1:{port}/", timeout=30).text

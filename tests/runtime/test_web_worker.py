@@ -3,8 +3,8 @@
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,9 @@ def is_open(connection: socket.socket) -> bool:
     return False
 
 
+StartGunicorn = Callable[..., AbstractContextManager[Server]]
+
+
 @contextmanager
 def run_server(
     folder: Path, seconds: tuple[float, ...] = LONG, **variables: str
@@ -135,8 +138,16 @@ def run_server(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with run_server(
+def start_gunicorn() -> StartGunicorn:
+    """Return ``run_server``; its name gives tests their mark."""
+    return run_server
+
+
+@pytest.fixture(scope="module")
+def server(
+    start_gunicorn: StartGunicorn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with start_gunicorn(
         tmp_path_factory.mktemp("server"), IMAGEHUB_CONNECTIONS_PER_ADDRESS=str(LIMIT)
     ) as running:
         yield running
@@ -145,9 +156,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 # --- Slow clients ---------------------------------------------------------------------------------
 
 
-def test_the_hub_answers_while_two_hundred_clients_send_half_a_request(tmp_path: Path) -> None:
+def test_the_hub_answers_while_two_hundred_clients_send_half_a_request(
+    start_command: Callable[..., Command], tmp_path: Path
+) -> None:
     port = get_free_port()
-    hub = Command(
+    hub = start_command(
         tmp_path, "web", "--port", str(port), IMAGEHUB_CONNECTIONS_PER_ADDRESS="0", **choose_ports()
     )
     address = ("127.0.0.1", port)
@@ -206,8 +219,10 @@ def test_a_response_that_a_client_takes_slowly_arrives_whole(server: Server) -> 
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with run_server(tmp_path_factory.mktemp("quick"), (1, 1, 1, 1)) as running:
+def quick(
+    start_gunicorn: StartGunicorn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with start_gunicorn(tmp_path_factory.mktemp("quick"), (1, 1, 1, 1)) as running:
         yield running
 
 
@@ -285,10 +300,10 @@ def test_all_connections_together_are_limited_too(server: Server) -> None:
 
 
 def test_behind_a_proxy_its_address_is_not_limited_and_the_server_stops_though_clients_are_slow(
-    tmp_path: Path,
+    start_gunicorn: StartGunicorn, tmp_path: Path
 ) -> None:
     variables = {"IMAGEHUB_CONNECTIONS_PER_ADDRESS": "2", "IMAGEHUB_PROXY_COUNT": "1"}
-    with run_server(tmp_path, **variables) as running, ExitStack() as stack:
+    with start_gunicorn(tmp_path, **variables) as running, ExitStack() as stack:
         slow = [
             stack.enter_context(running.connect(beginning))
             for beginning in (HALF_HEAD, HALF_BODY) * 10
