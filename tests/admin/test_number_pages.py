@@ -99,8 +99,10 @@ def test_a_work_has_numbers_for_each_period(
 ) -> None:
     page = client.get(f"{PAGE}/group/{counted['group']}{query}").text
     assert re.search(r"<dt>Views</dt><dd>([\d,]+)", page)[1] == views  # type: ignore[index]
-    # Each bar says its numbers, and so does the table.
-    assert ("1,234 views, 800 visitors</title>" in page) == (rows != 12)
+    # Each bar says its numbers, and so does the table. 20 days ago may be another month.
+    bars = re.findall(r"([\d,]+) views, [\d,]+ visitors?</title>", page)
+    assert bars[-1] in ({"1,240", "1,234"} if rows == 12 else {"1,234"})
+    assert sum(int(bar.replace(",", "")) for bar in bars) == int(views.replace(",", ""))
     assert len(re.findall("<g><title>", page)) == rows
     assert len(re.findall('<tr><th scope="row">', page)) == rows
     assert "On other websites" in page

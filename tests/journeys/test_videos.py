@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from imagehub.domain.library import images as library_images
 from imagehub.emulators import samples
 from imagehub.models import Group
-from tests.fixtures.browser import Visit
+from tests.fixtures.browser import Visit, wait_until_open
 from tests.fixtures.programs import wait_until
 from tests.fixtures.served_site import ServedSite, make_picture
 from tests.imaging.video.files import make_tags
@@ -184,6 +184,7 @@ def test_a_loop_starts_in_view_unless_motion_is_unwanted(
         library_images.list_images(session, number)[1].is_loop = True
     page = visit("about:blank", reduced_motion=motion).page
     page.goto(f"{served_site.url}/groups/{number}/2")
+    wait_until_open(page)
     page.keyboard.press("Escape")
     expect(page.locator(".pswp")).to_have_count(0)
     film = page.locator("video[data-video]")
