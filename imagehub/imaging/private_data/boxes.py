@@ -16,6 +16,9 @@ from imagehub.imaging.sources import CannotCleanError
 from imagehub.imaging.video.boxes import Box, BoxReader
 
 _MAX_ITEMS = 100_000
+# Of all items together, and of one that holds metadata. Programs write one part per item.
+_MAX_PARTS = 200_000
+_MAX_METADATA_PARTS = 1_000
 _PICTURE_BRANDS = frozenset(
     {b"mif1", b"msf1", b"mif2", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
     | {b"avif", b"avis", b"miaf", b"avci"}
@@ -203,13 +206,19 @@ def _read_places(
     if count > _MAX_ITEMS:
         raise CannotCleanError("too many items")
     places: dict[int, list[tuple[int, int]]] = {}
+    left = _MAX_PARTS
     for _ in range(count):
         number = reader.read(2 if version < 2 else 4)
         method = reader.read(2) & 15 if version in (1, 2) else 0
         reference = reader.read(2)
         base = reader.read(base_bytes)
         parts = []
-        for _ in range(reader.read(2)):
+        part_count = reader.read(2)
+        # A part may have no bytes of its own in this box.
+        left -= part_count
+        if left < 0 or (number in wanted and part_count > _MAX_METADATA_PARTS):
+            raise CannotCleanError("too many parts")
+        for _ in range(part_count):
             reader.read(index_bytes)
             offset, length = base + reader.read(offset_bytes), reader.read(length_bytes)
             parts.append((offset, length))

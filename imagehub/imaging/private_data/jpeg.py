@@ -185,10 +185,14 @@ def _read_index(window: Window, at: int, content: bytes, picture: _Picture, star
     try:
         (ifd,) = struct.unpack_from(order + "I", content, 4)
         (count,) = struct.unpack_from(order + "H", content, ifd)
+        has_list = False
         for place in range(ifd + 2, ifd + 2 + 12 * count, 12):
             tag, _kind, length, value_at = struct.unpack_from(order + "HHII", content, place)
             if tag != 0xB002:
                 continue
+            if has_list:
+                raise CannotCleanError("an MPF index that lists the pictures twice")
+            has_list = True
             for entry in range(value_at, value_at + length - 15, 16):
                 _, size, offset = struct.unpack_from(order + "III", content, entry)
                 if offset == 0:

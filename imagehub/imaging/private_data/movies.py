@@ -212,10 +212,10 @@ class _Movie:
             self._reader.read(self._reader.find(table, kind), _MAX_TABLE_BYTES)
             for kind in (b"stsz", b"stsc", b"stco")
         )
-        width = 4
+        offset_layout, width = ">I", 4
         if not offsets:
             offsets = self._reader.read(self._reader.find(table, b"co64"), _MAX_TABLE_BYTES)
-            width = 8
+            offset_layout, width = ">Q", 8
         if not offsets or not chunks or not sizes:
             return
         same_size, sample_count = struct.unpack_from(">II", sizes, 4)
@@ -228,7 +228,8 @@ class _Movie:
             while run + 1 < len(runs) and runs[run + 1][0] <= chunk:
                 run += 1
             count = min(runs[run][1], sample_count - sample)
-            at = int.from_bytes(offsets[8 + width * (chunk - 1) :][:width])
+            # Ends with the table, however many chunks it claims to have.
+            (at,) = struct.unpack_from(offset_layout, offsets, 8 + width * (chunk - 1))
             if same_size:
                 size = same_size * count
             else:

@@ -176,6 +176,32 @@ def make_nested_boxes(depth: int = 2_000) -> bytes:
     return struct.pack(">I4s4s4x", 16, b"ftyp", b"heic") + data
 
 
+def make_items_in_parts(*part_counts: int) -> bytes:
+    """Make a HEIC file with Exif and other items of many parts, each of which is the whole file."""
+    items = b"".join(
+        struct.pack(">HHH", number, 0, count) for number, count in enumerate(part_counts, start=1)
+    )
+    info = struct.pack(">I4s4sHH4s", 20, b"infe", b"\2\0\0\0", 1, 0, b"Exif")
+    data = b""
+    for kind, content in [
+        (b"iinf", struct.pack(">IH", 0, 1) + info),
+        (b"iloc", struct.pack(">IHH", 0, 0, len(part_counts)) + items),
+    ]:
+        data += struct.pack(">I4s", len(content) + 8, kind) + content
+    data = struct.pack(">I4s4x", len(data) + 12, b"meta") + data
+    return struct.pack(">I4s4s4x", 16, b"ftyp", b"heic") + data
+
+
+def make_indexes(list_count: int, entry_count: int = 2_000) -> bytes:
+    """Make a JPEG file whose index of pictures names the same list over and over."""
+    at = 10 + 12 * list_count
+    ifd = struct.pack(">H", list_count) + list_count * struct.pack(
+        ">HHII", 0xB002, 7, 16 * entry_count, at
+    )
+    content = b"MPF\0MM\0*\0\0\0\x08" + ifd + entry_count * struct.pack(">IIII", 0, 9, 9, 0)
+    return add_segments(save(draw(), "JPEG"), (0xE2, content))
+
+
 def make_markers(count: int = 100_000) -> bytes:
     """Make a JPEG file whose scan is full of empty segments."""
     return b"\xff\xd8\xff\xda\0\x02" + b"\xff\xc4\0\x02" * count + b"\xff\xd9"

@@ -358,14 +358,22 @@ class CountingSource(FileSource):
         files.make_nested_boxes(),
         files.make_markers(),
         files.make_many_texts(),
+        files.make_items_in_parts(1_001),
+        files.make_items_in_parts(1, 65_535, 65_535, 65_535, 65_535),
+        files.make_indexes(2),
     ],
-    ids=["nested Exif", "nested boxes", "markers", "texts"],
+    ids=["nested Exif", "nested boxes", "markers", "texts", "Exif in parts", "parts", "indexes"],
 )
 def test_files_that_are_built_to_keep_the_hub_busy_are_given_up(data: bytes) -> None:
     source = CountingSource(data)
     assert not look(source).is_removable
     assert source.read_bytes <= 4 * len(data) + SPARE_BYTES
     assert source.read_count <= 200_000
+
+
+def test_few_parts_and_one_list_of_pictures_are_read() -> None:
+    assert examine(files.make_items_in_parts(1, 1000)).is_removable
+    assert examine(files.make_indexes(1)).is_removable
 
 
 def test_xmp_of_very_many_tags_is_given_up() -> None:

@@ -152,6 +152,17 @@ def test_a_fragmented_film_with_positions_cannot_be_cleaned() -> None:
     assert examine(data) == PrivateData(("place",), is_removable=False)
 
 
+@pytest.mark.parametrize("claimed", [3, 2_000_000_000])
+def test_a_track_that_claims_more_chunks_than_it_lists_is_given_up(claimed: int) -> None:
+    """Counting them all would take minutes."""
+    data = make_telemetry(box(b"gpmd", bytes(8)), [b"first-position", b"second-position"])
+    at = data.rindex(b"stco") + 8
+    assert data[at : at + 4] == struct.pack(">I", 2)
+    assert examine(data).is_removable
+    broken = data[:at] + struct.pack(">I", claimed) + data[at + 4 :]
+    assert examine(broken) == PrivateData(("other",), is_removable=False)
+
+
 def test_tags_of_webm_are_blanked_behind_the_content_too() -> None:
     tags = make_tags(TITLE="Harbour", RECORDING_LOCATION="Paris, 7e")
     for has_list in (True, False):
