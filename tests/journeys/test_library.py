@@ -217,15 +217,21 @@ def test_values_restored_by_the_back_button_are_saved(served_site: ServedSite, g
     page = open_group(served_site, group)
     address, words = page.url, "Half of a sen"
     # Offline would not do: what a page sends on leaving may be sent when the network is back.
-    refusals = [Response(status=503)]
+    # So everything is refused that was sent before Back, however late it arrives.
     before = served_site.site.app.before_request_funcs.setdefault(None, [])
-    before.append(lambda: refusals[0] if refusals and request.method == "POST" else None)
+    before.append(
+        lambda: (
+            Response(status=503)
+            if request.method == "POST" and "X-After-Back" not in request.headers
+            else None
+        )
+    )
     page.get_by_label("Description", exact=True).fill(words)
     expect(page.locator("#save-state")).to_contain_text("Not saved")
     # Chromium stores the values of fields for Back only after a second.
     page.wait_for_timeout(2500)
     page.goto("about:blank")
-    refusals.clear()
+    page.set_extra_http_headers({"X-After-Back": "yes"})
     page.go_back()
     assert page.url == address
     expect(page.get_by_label("Description", exact=True)).to_have_value(words)
