@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
 from tests.emulators.person import Person, fetch_code, redeem, refresh, send_fragment
 from tests.fixtures.onedrive import PROGRAM, OneDrive
@@ -73,6 +75,23 @@ def test_sigterm_stops_it_cleanly(start_onedrive: Callable[..., OneDrive]) -> No
     assert onedrive.errors.read_text() == ""
     with pytest.raises(requests.ConnectionError):
         requests.get(onedrive.url, timeout=5)
+
+
+def test_a_large_picture_has_a_thumbnail_and_causes_no_warning(
+    start_onedrive: Callable[..., OneDrive],
+) -> None:
+    onedrive = start_onedrive()
+    person = Person(onedrive)
+    data = io.BytesIO()
+    Image.new("1", (10_000, 9_500)).save(data, "PNG")
+    item = person.put("large.png", data.getvalue())
+    assert item["image"] == {"width": 10_000, "height": 9_500}
+    sizes = person.get(f"/me/drive/items/{item['id']}/thumbnails")["value"][0]
+    thumbnail = requests.get(sizes["large"]["url"], timeout=30)
+    with Image.open(io.BytesIO(thumbnail.content)) as picture:
+        assert picture.size == (800, 760)
+    assert onedrive.stop() == 0
+    assert onedrive.errors.read_text() == ""
 
 
 def test_running_requests_are_answered_before_it_stops(

@@ -33,6 +33,8 @@ _THUMBNAIL_EDGES_PX = {"small": 96, "medium": 176, "large": 800}
 _CUSTOM_SIZE = re.compile(r"c(\d{1,4})x(\d{1,4})(_crop)?$", re.IGNORECASE)
 _MOST_PIXELS = 200_000_000
 _MOST_EXIF_BYTES = 1_000_000
+# Only this limit is checked, before anything is decoded. Pillow's own warns from 89 megapixels on.
+Image.MAX_IMAGE_PIXELS = None
 # Enough for two cores; more at once would only use memory.
 _making = threading.Semaphore(2)
 _heif_lock = threading.Lock()
