@@ -107,8 +107,7 @@ def test_arrow_keys_lead_from_one_work_to_the_next(
         expect(page.locator(f"#g{works[place]} .tile-picture")).to_be_focused()
         wait_until_still(page)
         assert find_middle(page) == f"g{works[place]}"
-    # In a field the keys belong to the field.
-    # Not by its label, which the list of its suggestions has too once that is loaded.
+    # In a field the keys belong to the field, whose suggestions have the same label once loaded.
     field = page.locator("#site-search")
     field.focus()
     page.keyboard.press("ArrowDown")

@@ -16,7 +16,7 @@ from imagehub.imaging.sources import CannotCleanError
 from imagehub.imaging.video.boxes import Box, BoxReader
 
 _MAX_ITEMS = 100_000
-# Of all items together, and of one that holds metadata. Programs write one part per item.
+# For all items together, and for one that holds metadata. Programs write one part per item.
 _MAX_PARTS = 200_000
 _MAX_METADATA_PARTS = 1_000
 _PICTURE_BRANDS = frozenset(
@@ -214,7 +214,7 @@ def _read_places(
         base = reader.read(base_bytes)
         parts = []
         part_count = reader.read(2)
-        # A part may have no bytes of its own in this box.
+        # A part may take up no bytes here, so the size of the box does not limit their number.
         left -= part_count
         if left < 0 or (number in wanted and part_count > _MAX_METADATA_PARTS):
             raise CannotCleanError("too many parts")

@@ -228,7 +228,7 @@ class _Movie:
             while run + 1 < len(runs) and runs[run + 1][0] <= chunk:
                 run += 1
             count = min(runs[run][1], sample_count - sample)
-            # Ends with the table, however many chunks it claims to have.
+            # Raises an error at the end of the table, however many chunks it claims to have.
             (at,) = struct.unpack_from(offset_layout, offsets, 8 + width * (chunk - 1))
             if same_size:
                 size = same_size * count

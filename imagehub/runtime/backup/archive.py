@@ -186,12 +186,11 @@ def _read_json(member: tarfile.TarInfo, source: Any) -> dict[str, Any]:
 
 def _unpack_file(member: tarfile.TarInfo, source: Any, folder: Path) -> str:
     """Write one member below the folder; return its hash."""
-    if member.name != DATABASE and not _FILE_NAME.fullmatch(member.name):
-        raise BackupError(f"The archive contains {member.name!r}, which no backup does.")
     path = folder / member.name
-    # Should the pattern ever miss something. Python has ``tarfile.data_filter`` for it, but not yet
-    # in Debian 12.
-    if not path.resolve().is_relative_to(folder.resolve()):
+    has_name = member.name == DATABASE or _FILE_NAME.fullmatch(member.name)
+    # The path is checked as well, in case the pattern misses something. ``tarfile.data_filter``
+    # would do, but the Python of Debian 12 does not have it.
+    if not has_name or not path.resolve().is_relative_to(folder.resolve()):
         raise BackupError(f"The archive contains {member.name!r}, which no backup does.")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest = hashlib.sha256()

@@ -371,7 +371,7 @@ def test_files_that_are_built_to_keep_the_hub_busy_are_given_up(data: bytes) -> 
     assert source.read_count <= 200_000
 
 
-def test_few_parts_and_one_list_of_pictures_are_read() -> None:
+def test_files_with_few_parts_and_a_single_list_of_pictures_are_read() -> None:
     assert examine(files.make_items_in_parts(1, 1000)).is_removable
     assert examine(files.make_indexes(1)).is_removable
 
